@@ -71,3 +71,6 @@ export function resourceRow(resource: Resource): ResourceRow {
 
 /** Maesn's largest page. */
 export const PAGE_LIMIT = 100;
+
+/** How far an incremental walk reaches back before the start of the one before it: clocks differ, and lists lag behind. */
+export const WATERMARK_OVERLAP_MS = 5 * 60_000;

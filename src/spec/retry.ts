@@ -55,7 +55,7 @@ export function parseRetryAfter(value: string | null | undefined, nowMs: number)
   // Date.parse accepts far more than HTTP dates ("2", "May"): only the three forms of RFC 9110 pass.
   if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /.test(text)) return undefined;
   // The obsolete asctime form carries no zone; all three are GMT.
-  const date = Date.parse(/GMT$/.test(text) ? text : `${text} GMT`);
+  const date = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
   return Number.isNaN(date) || date <= nowMs ? undefined : date - nowMs;
 }
 

@@ -1,0 +1,84 @@
+/** What Maesn wraps every answer in: `{ meta, data, errors, rawData }`, read as tolerantly as it is documented. */
+import { z } from 'zod';
+
+const count = z.number().int().nonnegative().optional().catch(undefined);
+
+const pagination = z
+  .object({ total: count, perPage: count, currentPage: count, totalPages: count })
+  .optional()
+  .catch(undefined);
+
+const meta = z
+  .object({ pagination, warnings: z.array(z.string()).optional().catch(undefined) })
+  .optional()
+  .catch(undefined);
+
+const envelope = z.object({ data: z.unknown(), meta });
+
+/** Where a list stands: all counts may be missing, and then nothing is claimed about them. */
+export type Pagination = z.infer<typeof pagination>;
+
+const list = z.array(z.unknown());
+
+const startedTask = z.object({ taskId: z.string().min(1) });
+
+const task = z.object({
+  status: z.string().nullish(),
+  responseData: z.unknown(),
+});
+
+/** One page of a list, or the task that will hold it. */
+export type ListAnswer =
+  | {
+      readonly kind: 'page';
+      readonly records: readonly unknown[];
+      readonly pagination: Pagination;
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: 'task'; readonly taskId: string };
+
+/** `undefined`: not an envelope that holds a list. */
+export function parseListAnswer(json: unknown): ListAnswer | undefined {
+  const parsed = envelope.safeParse(json);
+  if (!parsed.success) return undefined;
+  const { data, meta: about } = parsed.data;
+  const records = list.safeParse(data);
+  if (records.success) return toPage(records.data, about);
+  const started = startedTask.safeParse(data);
+  return started.success ? { kind: 'task', taskId: started.data.taskId } : undefined;
+}
+
+export type TaskAnswer =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'failed'; readonly status: string }
+  | Extract<ListAnswer, { kind: 'page' }>;
+
+const FINISHED = new Set(['FINISHED', 'SUCCESS', 'PARTIAL_SUCCESS']);
+const FAILED = new Set(['FAILED', 'CANCELLED_SUCCESSFULLY', 'DELETED']);
+
+/** `undefined`: not a task, or one that finished without a list. A status that is null or unknown is still running. */
+export function parseTaskAnswer(json: unknown): TaskAnswer | undefined {
+  const parsed = envelope.safeParse(json);
+  if (!parsed.success) return undefined;
+  const answer = task.safeParse(parsed.data.data);
+  if (!answer.success) return undefined;
+  const { status, responseData } = answer.data;
+  if (typeof status === 'string' && FAILED.has(status)) return { kind: 'failed', status };
+  if (typeof status !== 'string' || !FINISHED.has(status)) return { kind: 'running' };
+  const records = list.safeParse(responseData);
+  return records.success ? toPage(records.data, parsed.data.meta) : undefined;
+}
+
+function toPage(records: readonly unknown[], about: z.infer<typeof meta>): Extract<ListAnswer, { kind: 'page' }> {
+  return { kind: 'page', records, pagination: about?.pagination, warnings: about?.warnings ?? [] };
+}
+
+const entries = z.array(z.unknown()).min(1).optional().catch(undefined);
+
+/** The parts of an error answer that say what went wrong. Whatever is not there, or not an array, is left out. */
+const errorBody = z.object({ errors: entries, downstreamErrors: entries, validationErrors: entries });
+
+export function parseErrorBody(json: unknown): Partial<z.infer<typeof errorBody>> {
+  const parsed = errorBody.safeParse(json);
+  return parsed.success ? parsed.data : {};
+}

@@ -1,0 +1,101 @@
+/** From what Maesn lists to what the store keeps: a key, a modified date, a hash, and what is wrong with it. */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { resourceRow } from '../spec/resources.js';
+import type { Resource } from '../spec/resources.js';
+
+export interface MaesnRecord {
+  readonly key: string;
+  /** The record as JSON text that Postgres accepts. */
+  readonly json: string;
+  readonly modifiedAt: Date | null;
+  /** SHA-256 of `json`, base64url. */
+  readonly hash: string;
+  readonly problems: readonly string[] | null;
+}
+
+const object = z.record(z.string(), z.unknown());
+/** An identity that Postgres can index: no key known is longer than 50 characters. */
+const key = z
+  .union([z.string(), z.number().transform(String)])
+  .pipe(z.string().min(1).max(500))
+  .transform(toStorableText);
+/** ISO 8601, with or without time and zone; without a zone it is taken for UTC. */
+const date = z.iso
+  .datetime({ offset: true, local: true })
+  .or(z.iso.date())
+  .transform((text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`));
+
+/**
+ * Parses a page. `offset`: how many records of the walk came before it; a record of a resource without key is
+ * known by its position. The last record of a key wins, as it would if they came on two pages.
+ */
+export function parseRecords(resource: Resource, values: readonly unknown[], offset: number): MaesnRecord[] {
+  const byKey = new Map<string, MaesnRecord>();
+  for (const [index, value] of values.entries()) {
+    const record = parseRecord(resource, value, offset + index);
+    byKey.set(record.key, record);
+  }
+  return [...byKey.values()];
+}
+
+function parseRecord(resource: Resource, value: unknown, position: number): MaesnRecord {
+  const row = resourceRow(resource);
+  const problems: string[] = [];
+  const json = toStorableJson(value, problems);
+  const hash = createHash('sha256').update(json).digest('base64url');
+
+  const fields = object.safeParse(value);
+  if (!fields.success) problems.push('not an object');
+
+  let recordKey: string | undefined;
+  if (row.key === null) {
+    recordKey = snapshotKey(position);
+  } else {
+    recordKey = key.safeParse(fields.data?.[row.key]).data;
+    if (recordKey === undefined && fields.success) problems.push(`${row.key} is not usable as a key`);
+  }
+
+  let modifiedAt: Date | null = null;
+  const modified = row.modified === null ? undefined : fields.data?.[row.modified];
+  if (modified !== undefined && modified !== null) {
+    modifiedAt = date.safeParse(modified).data ?? null;
+    if (modifiedAt === null) problems.push(`${row.modified} is not an ISO 8601 date`);
+  }
+
+  return {
+    // Whatever has no key of its own is kept under its hash: known again when it comes again, and never dropped.
+    key: recordKey ?? `hash:${hash}`,
+    json,
+    modifiedAt,
+    hash,
+    problems: problems.length === 0 ? null : problems,
+  };
+}
+
+/** Keys of a snapshot sort as its records came. */
+export function snapshotKey(position: number): string {
+  return `row:${String(position).padStart(9, '0')}`;
+}
+
+/** JSON knows two things that Postgres' jsonb refuses: the character NUL and half of a surrogate pair. */
+function toStorableJson(value: unknown, problems: string[]): string {
+  const json = JSON.stringify(value);
+  if (!/\\u(?:0000|d[89a-f])/i.test(json)) return json;
+  const storable = JSON.stringify(replaceUnstorable(value));
+  if (storable !== json) problems.push('characters that Postgres cannot store were replaced');
+  return storable;
+}
+
+function toStorableText(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed();
+}
+
+function replaceUnstorable(value: unknown): unknown {
+  if (typeof value === 'string') return toStorableText(value);
+  if (Array.isArray(value)) return value.map(replaceUnstorable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [toStorableText(name), replaceUnstorable(inner)]),
+  );
+}

@@ -1,0 +1,54 @@
+/** Opens Postgres, or PGlite (Postgres inside this process) where there is none, and brings its tables up to date. */
+import { fileURLToPath } from 'node:url';
+import { PGlite } from '@electric-sql/pglite';
+import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
+import { migrate as migratePg } from 'drizzle-orm/node-postgres/migrator';
+import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
+import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import { Pool } from 'pg';
+
+/** What both drivers have in common: typed queries. Raw results differ between them and are not used. */
+export type Database = PgDatabase<PgQueryResultHKT>;
+
+export interface OpenDatabase {
+  readonly db: Database;
+  readonly close: () => Promise<void>;
+}
+
+const MIGRATIONS = {
+  migrationsFolder: fileURLToPath(new URL('./migrations', import.meta.url)),
+  migrationsSchema: 'maesn_sync',
+  migrationsTable: 'migrations',
+};
+
+/** Any number that nobody else uses: Workers that start together take turns at migrating. */
+const MIGRATION_LOCK = 7_236_796_001;
+
+export async function openPostgres(connectionString: string): Promise<OpenDatabase> {
+  const pool = new Pool({ connectionString, application_name: 'maesn-sync', connectionTimeoutMillis: 10_000 });
+  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  try {
+    const client = await pool.connect();
+    try {
+      await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+      await migratePg(drizzlePg(client), MIGRATIONS);
+      await client.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return { db: drizzlePg(pool), close: () => pool.end() };
+}
+
+/** `dataDir`: a folder that no other process has open, or `memory://`. */
+export async function openPglite(dataDir: string): Promise<OpenDatabase> {
+  const pglite = await PGlite.create(dataDir);
+  const db = drizzlePglite(pglite);
+  await migratePglite(db, MIGRATIONS);
+  return { db, close: () => pglite.close() };
+}
