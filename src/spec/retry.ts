@@ -14,11 +14,11 @@ export interface RetryDelayInput {
   /** Which failure of this type in a row this is, from 1. Progress starts it anew. */
   readonly failureCount: number;
   /** What `Retry-After` asked for. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   /** In [0, 1): where in the guide's range the delay is drawn. */
   readonly random: number;
   /** Divides every delay, for the demo. 1 = real time. */
-  readonly timeScale?: number;
+  readonly timeScale?: number | undefined;
 }
 
 /**

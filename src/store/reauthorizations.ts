@@ -41,8 +41,11 @@ export interface Reauthorizations {
   refuse(connectionId: string, keyVersion: number): Promise<void>;
   /** Ends the round and answers the ids of the Workflows to release. */
   settle(input: SettleInput): Promise<string[]>;
-  /** A Workflow waits no more. */
-  leave(connectionId: string, workflowId: string): Promise<void>;
+  /**
+   * A Workflow waits no more. With `round`: unless it has entered again since, because it was released, tried, and
+   * met the next 401 at once.
+   */
+  leave(connectionId: string, workflowId: string, round?: number): Promise<void>;
 }
 
 export function createReauthorizations(db: Database): Reauthorizations {
@@ -112,10 +115,16 @@ export function createReauthorizations(db: Database): Reauthorizations {
         return waiting.map(({ workflowId }) => workflowId);
       }),
 
-    async leave(connectionId, workflowId) {
+    async leave(connectionId, workflowId, round) {
       await db
         .delete(waitingWorkflows)
-        .where(and(eq(waitingWorkflows.connectionId, connectionId), eq(waitingWorkflows.workflowId, workflowId)));
+        .where(
+          and(
+            eq(waitingWorkflows.connectionId, connectionId),
+            eq(waitingWorkflows.workflowId, workflowId),
+            round === undefined ? undefined : lte(waitingWorkflows.round, round),
+          ),
+        );
     },
   };
 }

@@ -1,0 +1,75 @@
+/**
+ * One attempt of an Activity that calls Maesn: what earlier attempts met is in its heartbeat details, which travel
+ * with every failure and outlive the Worker.
+ */
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import { z } from 'zod';
+import { UNEXPECTED, isMaesnError, isTemporalFailure, toApplicationFailure, toUnexpectedFailure } from './failure.js';
+
+const progressSchema = z.object({
+  /** Failures in a row, per failure type. */
+  failures: z.record(z.string(), z.number()).default({}),
+  /** Failures that were tried again, in all. */
+  retries: z.number().default(0),
+  page: z.number().optional(),
+  totalPages: z.number().optional(),
+  task: z.object({ page: z.number(), taskId: z.string() }).optional(),
+});
+
+/** What a heartbeat carries: counts, never a record. */
+export type Progress = z.infer<typeof progressSchema>;
+
+export interface AttemptOptions {
+  /** Divides the guide's delays; see `retryDelayMs`. */
+  readonly timeScale: number;
+  readonly heartbeatEveryMs: number;
+}
+
+export interface Attempt {
+  readonly progress: Readonly<Progress>;
+  /** Notes where the Activity is; no failure is forgiven by it. */
+  note(changes: Partial<Progress>): void;
+  /** Something was achieved: failures count from 1 again. */
+  progressed(changes?: Partial<Progress>): void;
+  /** What to throw for this error; a failure of Maesn is counted. */
+  toFailure(error: unknown, about?: { readonly keyVersion?: number | undefined }): unknown;
+  end(): void;
+}
+
+export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions): Attempt {
+  const earlier: unknown = activityInfo().heartbeatDetails;
+  let progress: Progress = progressSchema.safeParse(earlier ?? {}).data ?? { failures: {}, retries: 0 };
+  const beat = () => heartbeat(progress);
+  beat();
+  // A slow answer is not a dead Worker: the heartbeat does not wait for it.
+  const ticking = setInterval(beat, heartbeatEveryMs);
+
+  return {
+    get progress() {
+      return progress;
+    },
+    note(changes) {
+      progress = { ...progress, ...changes };
+      beat();
+    },
+    progressed(changes = {}) {
+      progress = { ...progress, ...changes, failures: {} };
+      beat();
+    },
+    toFailure(error, { keyVersion } = {}) {
+      if (isTemporalFailure(error)) return error;
+      const type = isMaesnError(error) ? error.failure.type : UNEXPECTED;
+      const failureCount = (progress.failures[type] ?? 0) + 1;
+      const { retries, page } = progress;
+      const failure = isMaesnError(error)
+        ? toApplicationFailure(error.failure, { failureCount, retries, page, keyVersion, timeScale })
+        : toUnexpectedFailure(error, failureCount);
+      progress = { ...progress, failures: { ...progress.failures, [type]: failureCount }, retries: retries + 1 };
+      beat();
+      return failure;
+    },
+    end() {
+      clearInterval(ticking);
+    },
+  };
+}

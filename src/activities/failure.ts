@@ -1,0 +1,155 @@
+/** The one place that turns what went wrong into the `ApplicationFailure` that Temporal shows and acts upon. */
+import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
+import { ApplicationFailureCategory } from '@temporalio/common';
+import prettyMs from 'pretty-ms';
+import { MaesnError } from '../maesn/failure.js';
+import type { MaesnFailure } from '../maesn/failure.js';
+import { errorRule } from '../spec/error-guide.js';
+import { isRetried, retryDelayMs } from '../spec/retry.js';
+import type { FailureDetails } from '../workflows/messages.js';
+
+export interface FailureContext {
+  /** Which failure of this type in a row it is, from 1. */
+  readonly failureCount: number;
+  /** Failures of this Activity that were tried again before this one. */
+  readonly retries: number;
+  readonly page?: number | undefined;
+  readonly keyVersion?: number | undefined;
+  /** Divides every delay; see `retryDelayMs`. */
+  readonly timeScale: number;
+}
+
+/** Temporal cuts failures above 4 KiB; message, stack and counts take less than half of that. */
+const MAX_ENTRIES_BYTES = 2_048;
+
+/** The first failures of a kind are the guide at work, not news: the Worker logs them at DEBUG. */
+const EXPECTED_FAILURES = 2;
+
+/** What Maesn answered, as the error guide has it: retried after its delay, or final. */
+export function toApplicationFailure(failure: MaesnFailure, context: FailureContext): ApplicationFailure {
+  const { type } = failure;
+  const { failureCount, retries, page, keyVersion, timeScale } = context;
+  const retried = isRetried(type, failureCount);
+  const delayMs = retried
+    ? retryDelayMs({ type, failureCount, retryAfterMs: failure.retryAfterMs, random: Math.random(), timeScale })
+    : undefined;
+  const nextAttemptAt = delayMs === undefined ? undefined : new Date(Date.now() + delayMs).toISOString();
+  const where = page === undefined ? failure.request : `${failure.request}, page ${page}`;
+  const entries = bounded(failure);
+
+  const details: FailureDetails = {
+    type,
+    request: failure.request,
+    status: failure.status,
+    page,
+    keyVersion,
+    failureCount,
+    retries,
+    nextAttemptAt,
+    ...entries,
+  };
+  return ApplicationFailure.create({
+    type,
+    message: [
+      `${type}: ${where} ${failure.reason}.`,
+      delayMs === undefined
+        ? notRetried(failureCount)
+        : `${failureCount} in a row; next attempt in ${prettyMs(delayMs)}, at ${nextAttemptAt}.`,
+      errorRule(type).advice,
+    ].join(' '),
+    nonRetryable: !retried,
+    details: [details],
+    ...(delayMs === undefined ? {} : { nextRetryDelay: delayMs }),
+    ...(retried && failureCount <= EXPECTED_FAILURES ? { category: ApplicationFailureCategory.BENIGN } : {}),
+  });
+}
+
+function notRetried(failureCount: number): string {
+  return failureCount > 1 ? `Given up after ${failureCount} in a row.` : 'Not retried.';
+}
+
+/** `ApplicationFailure.type` of everything that is not Maesn's answer. */
+export const UNEXPECTED = 'Unexpected';
+
+/** Our own store or code, not Maesn: tried again soon, then more slowly, at most a minute apart. */
+export function toUnexpectedFailure(error: unknown, failureCount: number): ApplicationFailure {
+  const nextRetryDelay = Math.min(60_000, 1_000 * 2 ** (failureCount - 1));
+  return ApplicationFailure.create({
+    type: UNEXPECTED,
+    message: `${safeReason(error)}. ${failureCount} in a row; next attempt in ${prettyMs(nextRetryDelay)}.`,
+    nextRetryDelay,
+  });
+}
+
+export function connectionNotFound(connectionId: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'ConnectionNotFound',
+    message: `Connection ${connectionId} does not exist (any more).`,
+    nonRetryable: true,
+  });
+}
+
+/** Wraps an Activity so that no error tells more in the Event History than it may. */
+export function safely<Input, Result>(activity: (input: Input) => Promise<Result>): (input: Input) => Promise<Result> {
+  return async (input) => {
+    try {
+      return await activity(input);
+    } catch (error) {
+      if (isTemporalFailure(error)) throw error;
+      throw ApplicationFailure.create({ type: UNEXPECTED, message: safeReason(error) });
+    }
+  };
+}
+
+/** Failures that are already in Temporal's terms and must pass as they are. */
+export function isTemporalFailure(error: unknown): error is ApplicationFailure | CancelledFailure {
+  return error instanceof ApplicationFailure || error instanceof CancelledFailure;
+}
+
+export function isMaesnError(error: unknown): error is MaesnError {
+  return error instanceof MaesnError;
+}
+
+/**
+ * What may be said of an error in the Event History. A failed statement carries its parameters, which are records
+ * and sealed keys: of those only the driver's code is told.
+ */
+export function safeReason(error: unknown): string {
+  if (!(error instanceof Error)) return 'An unknown error';
+  const code = databaseCode(error);
+  if (code !== undefined) return `The store failed with ${code}`;
+  return 'query' in error ? 'The store failed' : `${error.name}: ${error.message.slice(0, 300)}`;
+}
+
+/** SQLSTATE (`53300`) or the network's word (`ECONNREFUSED`). */
+function databaseCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return databaseCode(error.cause);
+}
+
+type Entries = Pick<FailureDetails, 'errors' | 'downstreamErrors' | 'validationErrors'>;
+
+/** The first entries of what Maesn said, as many as fit: the target system's own words first, they are the rarest. */
+function bounded(failure: MaesnFailure): Entries {
+  let left = MAX_ENTRIES_BYTES;
+  const take = (entries: readonly unknown[] | undefined): readonly unknown[] | undefined => {
+    const taken: unknown[] = [];
+    for (const entry of entries ?? []) {
+      const json = JSON.stringify(entry);
+      const bytes = Buffer.byteLength(json);
+      if (bytes > left) {
+        // A long entry is cut rather than dropped, unless nothing readable would remain of it.
+        if (left > 100) taken.push(`${Buffer.from(json).subarray(0, left - 4).toString('utf8')}…`);
+        left = 0;
+        break;
+      }
+      taken.push(entry);
+      left -= bytes;
+    }
+    return taken.length === 0 ? undefined : taken;
+  };
+  const downstreamErrors = take(failure.downstreamErrors);
+  const validationErrors = take(failure.validationErrors);
+  return { errors: take(failure.errors), downstreamErrors, validationErrors };
+}

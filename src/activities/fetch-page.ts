@@ -1,0 +1,97 @@
+/** One page of a collection, also where Maesn answers with a task that has to be asked until it holds the page. */
+import { sleep } from '@temporalio/activity';
+import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
+import { MaesnError } from '../maesn/failure.js';
+import type { Pagination } from '../maesn/envelope.js';
+import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
+import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
+import type { Connection, Cursor } from '../store/index.js';
+import type { PullTask } from '../workflows/messages.js';
+
+export interface FetchedPage {
+  readonly records: readonly unknown[];
+  readonly totalPages: number | null;
+  readonly totalRecords: number | null;
+  /** Whether the walk ends with this page. */
+  readonly last: boolean;
+}
+
+export interface FetchPageInput {
+  readonly maesn: MaesnClient;
+  readonly connection: Connection & { readonly accountKey: string };
+  readonly cursor: Cursor;
+  readonly signal: AbortSignal;
+  /** The task that holds this page, if it was started before. */
+  readonly task: PullTask | undefined;
+  readonly onTask: (task: PullTask) => void;
+  /** Asked between polls of a task; `false` leaves the task for later. */
+  readonly hasTime: () => boolean;
+  /** Waits until the next request may be sent. */
+  readonly pace: () => Promise<void>;
+}
+
+const FIRST_POLL_MS = 1_000;
+const SLOWEST_POLL_MS = 30_000;
+
+/** `undefined`: time is up while a task is running; ask again with the task. */
+export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
+  const { maesn, connection, cursor, signal } = input;
+  const { accountKey } = connection;
+  const request: MaesnRequest = { path: resourceRow(cursor.resource).path, query: toQuery(connection, cursor), accountKey, signal };
+
+  let task = input.task?.page === cursor.nextPage ? input.task : undefined;
+  if (task === undefined) {
+    await input.pace();
+    const answer = await maesn.list(request);
+    if (answer.kind === 'page') return toPage(cursor, answer);
+    task = { page: cursor.nextPage, taskId: answer.taskId };
+    input.onTask(task);
+  }
+
+  for (let intervalMs = FIRST_POLL_MS; input.hasTime(); intervalMs = Math.min(2 * intervalMs, SLOWEST_POLL_MS)) {
+    await input.pace();
+    const answer = await maesn.task(task.taskId, request);
+    if (answer.kind === 'page') return toPage(cursor, answer);
+    if (answer.kind === 'failed') {
+      throw new MaesnError({
+        type: 'InternalServerError',
+        request: `GET ${request.path}`,
+        reason: `started a task that ended as ${answer.status}`,
+      });
+    }
+    await sleep(intervalMs);
+  }
+  return undefined;
+}
+
+function toQuery(connection: Connection, cursor: Cursor): Query {
+  const { paged } = resourceRow(cursor.resource);
+  const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
+  return {
+    page: paged ? cursor.nextPage : undefined,
+    limit: paged ? PAGE_LIMIT : undefined,
+    lastModifiedAt:
+      cursor.walkSince === null ? undefined : formatLastModifiedAt(connection.targetSystem, cursor.walkSince),
+    companyId: connection.companyId ?? undefined,
+    environmentName: connection.environmentName ?? undefined,
+    fiscalYearStartDate:
+      needsFiscalYearStartDate?.includes(cursor.resource) === true
+        ? (connection.fiscalYearStartDate ?? undefined)
+        : undefined,
+  };
+}
+
+/** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
+function toPage(
+  cursor: Cursor,
+  { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
+): FetchedPage {
+  const totalPages = pagination?.totalPages ?? null;
+  const endReached = totalPages === null ? records.length !== PAGE_LIMIT : cursor.nextPage >= totalPages;
+  return {
+    records,
+    totalPages,
+    totalRecords: pagination?.total ?? null,
+    last: !resourceRow(cursor.resource).paged || records.length === 0 || endReached,
+  };
+}

@@ -1,0 +1,26 @@
+import type { ActivityDependencies } from './dependencies.js';
+import { safely } from './failure.js';
+import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
+import { createPullResource } from './pull-resource.js';
+import {
+  createOpenReauthorization,
+  createProbeConnection,
+  createRemindReauthorization,
+  createSettleReauthorization,
+} from './settle-reauthorization.js';
+
+/** All Activities, with what they need. Their names are what the Temporal UI shows. */
+export function createActivities(dependencies: ActivityDependencies) {
+  return {
+    pullResource: createPullResource(dependencies),
+    joinReauthorization: safely(createJoinReauthorization(dependencies)),
+    leaveReauthorization: safely(createLeaveReauthorization(dependencies)),
+    openReauthorization: safely(createOpenReauthorization(dependencies)),
+    remindReauthorization: safely(createRemindReauthorization(dependencies)),
+    probeConnection: createProbeConnection(dependencies),
+    settleReauthorization: safely(createSettleReauthorization(dependencies)),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;
+export type { ActivityDependencies, ActivityOptions } from './dependencies.js';

@@ -1,0 +1,24 @@
+import { MaesnError } from '../maesn/failure.js';
+import type { Connection, Store } from '../store/index.js';
+import { connectionNotFound } from './failure.js';
+
+export type OpenConnection = Connection & { readonly accountKey: string };
+
+export async function openConnection(store: Store, connectionId: string): Promise<OpenConnection> {
+  const connection = await store.connections.open(connectionId);
+  if (connection === undefined) throw connectionNotFound(connectionId);
+  return connection;
+}
+
+/**
+ * While a connection awaits reauthorisation no request is made for it: it is as if Maesn had answered 401, at no
+ * cost to a target system that counts errors.
+ */
+export function requireAuthorization(connection: Connection): void {
+  if (connection.status === 'active') return;
+  throw new MaesnError({
+    type: 'Unauthorized',
+    request: 'No request',
+    reason: 'was made: the connection awaits reauthorisation',
+  });
+}

@@ -1,0 +1,79 @@
+/**
+ * Walks the pages of one resource for a bounded time, from where the store says the walk stands. One Activity for
+ * many pages: a thousand pages cost a handful of Temporal actions, and the cursor in the store makes any crash
+ * repeat at most one page.
+ */
+import { cancellationSignal, sleep } from '@temporalio/activity';
+import { parseRecords } from '../maesn/records.js';
+import { requestIntervalMs } from '../spec/target-systems.js';
+import type { Cursor } from '../store/index.js';
+import type { PullResourceInput, PullResourceResult } from '../workflows/messages.js';
+import { startAttempt } from './attempt.js';
+import type { ActivityDependencies } from './dependencies.js';
+import { fetchPage } from './fetch-page.js';
+import { openConnection, requireAuthorization } from './open-connection.js';
+
+export function createPullResource({ maesn, store, options }: ActivityDependencies) {
+  const pace = createPace();
+
+  return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
+    const { connectionId, resource, walkId } = input;
+    const signal = cancellationSignal();
+    const until = Date.now() + options.walkForMs;
+    const hasTime = () => Date.now() < until;
+    const attempt = startAttempt(options);
+    let keyVersion: number | undefined;
+
+    try {
+      const connection = await openConnection(store, connectionId);
+      ({ keyVersion } = connection);
+      requireAuthorization(connection);
+      const intervalMs = requestIntervalMs(connection.targetSystem);
+      let cursor = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
+      let task = attempt.progress.task ?? input.task;
+
+      while (cursor.completedAt === null && hasTime()) {
+        signal.throwIfAborted();
+        attempt.note({ page: cursor.nextPage, totalPages: cursor.totalPages ?? undefined });
+        const page = await fetchPage({
+          maesn,
+          connection,
+          cursor,
+          signal,
+          task,
+          hasTime,
+          onTask: (started) => attempt.note({ task: (task = started) }),
+          pace: () => pace(connectionId, intervalMs),
+        });
+        if (page === undefined) return toResult(cursor, attempt.progress.retries, task);
+        task = undefined;
+        const { nextPage } = cursor;
+        const records = parseRecords(resource, page.records, cursor.records);
+        cursor = await store.walks.savePage({ ...page, connectionId, resource, walkId, page: nextPage, records });
+        attempt.progressed({ task: undefined });
+      }
+      return toResult(cursor, attempt.progress.retries);
+    } catch (error) {
+      throw attempt.toFailure(error, { keyVersion });
+    } finally {
+      attempt.end();
+    }
+  };
+}
+
+function toResult(cursor: Cursor, retries: number, task?: PullResourceResult['task']): PullResourceResult {
+  const { pages, records, flagged, completedAt } = cursor;
+  return { done: completedAt !== null, pages, records, flagged, retries, task };
+}
+
+/** Spaces the requests of one connection; a walk asks one page after another, so this holds its rate limit. */
+function createPace() {
+  const nextAt = new Map<string, number>();
+  return async (connectionId: string, intervalMs: number): Promise<void> => {
+    if (intervalMs === 0) return;
+    const now = Date.now();
+    const at = Math.max(now, nextAt.get(connectionId) ?? 0);
+    nextAt.set(connectionId, at + intervalMs);
+    if (at > now) await sleep(at - now);
+  };
+}

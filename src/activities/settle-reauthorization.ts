@@ -1,0 +1,135 @@
+/** The side of reauthorizeConnection: open a round, tell the application, probe a new key, release who waits. */
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import type { NoticeType, ReauthorizationOutcome } from '../store/index.js';
+import { reauthorizationSettledSignal } from '../workflows/messages.js';
+import { startAttempt } from './attempt.js';
+import type { ActivityDependencies } from './dependencies.js';
+import { isMaesnError } from './failure.js';
+import { isGone } from './join-reauthorization.js';
+import { openConnection } from './open-connection.js';
+
+export interface OpenReauthorizationInput {
+  readonly connectionId: string;
+}
+
+/** `round` is absent when nobody has to sign in again. */
+export interface OpenReauthorizationResult {
+  readonly round?: number;
+}
+
+export interface RemindReauthorizationInput {
+  readonly connectionId: string;
+  readonly round: number;
+  readonly reminder: number;
+}
+
+export interface ProbeConnectionInput {
+  readonly connectionId: string;
+}
+
+/**
+ * `accepted`: Maesn takes the key. `refused`: it answered 401 or 403. `unchanged`: there is no key newer than the one that
+ * was refused; Maesn was not asked.
+ */
+export interface ProbeConnectionResult {
+  readonly outcome: 'accepted' | 'refused' | 'unchanged';
+  readonly keyVersion: number;
+  /** In words, for whoever reads it in the Temporal UI. */
+  readonly reason?: string;
+}
+
+export interface SettleReauthorizationInput {
+  readonly connectionId: string;
+  readonly round: number;
+  readonly outcome: ReauthorizationOutcome;
+}
+
+export interface SettleReauthorizationResult {
+  /** How many Workflows were signalled. */
+  readonly released: number;
+}
+
+export function createOpenReauthorization({ store }: ActivityDependencies) {
+  /** Reads whether a round is open, and tells the application of it: once per round. */
+  return async function openReauthorization(input: OpenReauthorizationInput): Promise<OpenReauthorizationResult> {
+    const { connectionId } = input;
+    const connection = await store.connections.find(connectionId);
+    if (connection?.status !== 'awaiting_reauthorization') return {};
+    const { round } = connection;
+    await store.notices.add({ connectionId, type: 'connection.reauthorization_required', occasion: `round ${round}` });
+    return { round };
+  };
+}
+
+export function createRemindReauthorization({ store }: ActivityDependencies) {
+  return async function remindReauthorization(input: RemindReauthorizationInput): Promise<void> {
+    const { connectionId, round, reminder } = input;
+    const occasion = `round ${round}, reminder ${reminder}`;
+    await store.notices.add({ connectionId, type: 'connection.reauthorization_reminder', occasion });
+  };
+}
+
+export function createProbeConnection({ maesn, store, options }: ActivityDependencies) {
+  /** Asks Maesn whether it takes the newest key. Retried by the guide until there is an answer about the login. */
+  return async function probeConnection({ connectionId }: ProbeConnectionInput): Promise<ProbeConnectionResult> {
+    const attempt = startAttempt(options);
+    try {
+      const connection = await openConnection(store, connectionId);
+      const { accountKey, keyVersion, refusedVersion } = connection;
+      if (keyVersion <= refusedVersion) return { outcome: 'unchanged', keyVersion };
+      const { companyId, environmentName } = connection;
+      try {
+        await maesn.probe({
+          accountKey,
+          query: { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined },
+          signal: cancellationSignal(),
+        });
+      } catch (error) {
+        if (!isMaesnError(error)) throw error;
+        const { type } = error.failure;
+        if (type === 'Unauthorized' || type === 'Forbidden') {
+          await store.reauthorizations.refuse(connectionId, keyVersion);
+          // A key that is refused is news: whoever sent it believes that all is well.
+          const occasion = `round ${connection.round}, key version ${keyVersion} refused`;
+          await store.notices.add({ connectionId, type: 'connection.reauthorization_required', occasion });
+          return { outcome: 'refused', keyVersion, reason: error.message };
+        }
+        // Any other refusal is about the probe's own path, which not every system has; the login was let through.
+        if (type === 'BadRequest' || type === 'NotFound' || type === 'MethodNotAllowed' || type === 'ClientError') {
+          return { outcome: 'accepted', keyVersion, reason: error.message };
+        }
+        throw error;
+      }
+      return { outcome: 'accepted', keyVersion };
+    } catch (error) {
+      throw attempt.toFailure(error);
+    } finally {
+      attempt.end();
+    }
+  };
+}
+
+const SETTLED_NOTICES: Readonly<Record<ReauthorizationOutcome, NoticeType>> = {
+  reauthorized: 'connection.reauthorized',
+  expired: 'connection.reauthorization_expired',
+};
+
+export function createSettleReauthorization({ store, temporal }: ActivityDependencies) {
+  /** Ends the round and releases everybody who waits. Safe to repeat: who was released is not entered any more. */
+  return async function settleReauthorization(input: SettleReauthorizationInput): Promise<SettleReauthorizationResult> {
+    const { connectionId, round, outcome } = input;
+    const waiting = await store.reauthorizations.settle({ connectionId, round, outcome });
+    await store.notices.add({ connectionId, type: SETTLED_NOTICES[outcome], occasion: `round ${round}` });
+    for (const workflowId of waiting) {
+      try {
+        // By id alone, without run: a Workflow that has continued as new meanwhile gets it too.
+        await temporal.workflow.getHandle(workflowId).signal(reauthorizationSettledSignal, { outcome });
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+      await store.reauthorizations.leave(connectionId, workflowId, round);
+      heartbeat();
+    }
+    return { released: waiting.length };
+  };
+}

@@ -1,0 +1,29 @@
+/** Every Activity option, each number with its reason. */
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.js';
+import { MAESN_RETRY_POLICY } from '../spec/retry.js';
+
+/** Activities that call Maesn: the error guide is their retry policy. */
+export const { pullResource, probeConnection } = proxyActivities<Pick<Activities, 'pullResource' | 'probeConnection'>>({
+  // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
+  startToCloseTimeout: '10 minutes',
+  // Five heartbeats may be missed before a Worker is taken for dead.
+  heartbeatTimeout: '15 seconds',
+  retry: MAESN_RETRY_POLICY,
+  // The page in flight is written or not written when the Workflow goes on, never both.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+/** Activities that need only the store and Temporal: both come back, and soon. */
+export const { joinReauthorization, leaveReauthorization, openReauthorization, remindReauthorization, settleReauthorization } =
+  proxyActivities<Omit<Activities, 'pullResource' | 'probeConnection'>>({
+    // Releasing ten thousand Workflows takes about a minute; everything else is one transaction.
+    startToCloseTimeout: '10 minutes',
+    heartbeatTimeout: '1 minute',
+    retry: {
+      initialInterval: '1 second',
+      backoffCoefficient: 2,
+      maximumInterval: '1 minute',
+      nonRetryableErrorTypes: ['ConnectionNotFound'],
+    },
+  });

@@ -1,0 +1,29 @@
+/** Reading in a Workflow what an Activity threw. */
+import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
+import type { FailureDetails } from './messages.js';
+
+export interface FailureCause {
+  /** `ApplicationFailure.type`: a row of the error guide, or one of ours. */
+  readonly type: string;
+  readonly message: string;
+  /** What Maesn said; absent when the failure is not an answer of Maesn. */
+  readonly details?: FailureDetails;
+}
+
+export function causeOf(error: unknown): FailureCause {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (!(cause instanceof ApplicationFailure)) {
+    return { type: 'Unexpected', message: cause instanceof Error ? cause.message : 'unknown' };
+  }
+  const [details] = cause.details ?? [];
+  return {
+    type: cause.type ?? 'Unexpected',
+    message: cause.message,
+    ...(isFailureDetails(details) ? { details } : {}),
+  };
+}
+
+/** Only `toApplicationFailure` gives a failure details, and it fills all of them. */
+function isFailureDetails(details: unknown): details is FailureDetails {
+  return typeof details === 'object' && details !== null && 'failureCount' in details && 'request' in details;
+}

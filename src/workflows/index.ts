@@ -1,0 +1,2 @@
+export { reauthorizeConnection } from './reauthorize-connection.js';
+export { syncConnection } from './sync-connection.js';

@@ -1,0 +1,163 @@
+/**
+ * What is said to the Workflows and what they answer. Signals, Updates and Queries carry ids, counts and times;
+ * never a key, never a record. A Signal's payload is not trusted: what counts is read from the store.
+ */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { FailureType } from '../spec/error-guide.js';
+import type { Resource } from '../spec/resources.js';
+
+// --- syncConnection -------------------------------------------------------------------------------------------
+
+/** One per connection: the id is the mutex. */
+export function syncConnectionId(connectionId: string): string {
+  return `sync/${connectionId}`;
+}
+
+export interface SyncConnectionInput {
+  readonly connectionId: string;
+  readonly resources: readonly Resource[];
+  /** Milliseconds from the start of one cycle to the start of the next. Absent: one cycle, then the Workflow ends. */
+  readonly everyMs?: number | undefined;
+  /** When this cycle is due, in milliseconds since 1970. Absent: at once. */
+  readonly dueAt?: number | undefined;
+  /** From 1; carried from run to run. */
+  readonly cycle?: number | undefined;
+  readonly paused?: PauseInput | undefined;
+  readonly lastReport?: SyncReport | undefined;
+}
+
+export type ResourceStatus = 'waiting' | 'syncing' | 'completed' | 'unsupported' | 'failed';
+
+export interface ResourceReport {
+  readonly status: ResourceStatus;
+  /** Of the walk, as the store counts them. */
+  readonly pages: number;
+  readonly records: number;
+  /** Records stored although something is wrong with them. */
+  readonly flagged: number;
+  /** Failures that were tried again. */
+  readonly retries: number;
+  /** How often the walk stood still for reauthorisation. */
+  readonly reauthorizations: number;
+  /** Page on which it last stood still for reauthorisation. */
+  readonly parkedAtPage?: number;
+  readonly failure?: { readonly type: string; readonly message: string };
+}
+
+export type SyncReport = {
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly resources: Partial<Record<Resource, ResourceReport>>;
+};
+
+export type SyncState = 'Idle' | 'Syncing' | 'AwaitingReauthorization' | 'Paused';
+
+export interface SyncConnectionStatus {
+  readonly state: SyncState;
+  /** ISO 8601: when this state began. */
+  readonly since: string;
+  readonly cycle: number;
+  /** What is being pulled, or will be when it goes on. */
+  readonly resource?: Resource | undefined;
+  readonly pausedBecause?: string | undefined;
+  /** ISO 8601: when the next cycle starts, while idle. */
+  readonly nextCycleAt?: string | undefined;
+  readonly resources: Partial<Record<Resource, ResourceReport>>;
+  readonly lastReport?: SyncReport | undefined;
+}
+
+export interface PauseInput {
+  /** Shown to whoever wonders why nothing moves. */
+  readonly reason: string;
+}
+
+export const statusQuery = defineQuery<SyncConnectionStatus>('status');
+/** Stops after the page in flight. Refused while paused. */
+export const pauseUpdate = defineUpdate<SyncConnectionStatus, [PauseInput]>('pause');
+/** Goes on at the page where it stopped. Refused while not paused. */
+export const resumeUpdate = defineUpdate<SyncConnectionStatus>('resume');
+/** Starts the next cycle of a repeating sync now. Means nothing while one is under way. */
+export const syncNowSignal = defineSignal('syncNow');
+/** From reauthorizeConnection: whoever stood still may go on, or give up. */
+export const reauthorizationSettledSignal = defineSignal<[ReauthorizationSettled]>('reauthorizationSettled');
+
+export interface ReauthorizationSettled {
+  readonly outcome: 'reauthorized' | 'expired';
+}
+
+// --- reauthorizeConnection ------------------------------------------------------------------------------------
+
+/** One per connection, however many Workflows wait for it. */
+export function reauthorizeConnectionId(connectionId: string): string {
+  return `reauthorize/${connectionId}`;
+}
+
+export interface ReauthorizeConnectionInput {
+  readonly connectionId: string;
+  /** Milliseconds between two reminders to the application. */
+  readonly remindEveryMs: number;
+  /** Milliseconds after which nobody is expected to sign in any more. */
+  readonly expireAfterMs: number;
+}
+
+export interface ReauthorizeConnectionStatus {
+  readonly state: 'Opening' | 'AwaitingReauthorization' | 'Probing' | 'Releasing';
+  /** ISO 8601 */
+  readonly since: string;
+  readonly round: number;
+  readonly reminders: number;
+  /** ISO 8601 */
+  readonly expiresAt?: string | undefined;
+  /** What the probe of the last key that was sent back said. */
+  readonly lastProbe?: string | undefined;
+}
+
+export const reauthorizationStatusQuery = defineQuery<ReauthorizeConnectionStatus>('status');
+/** From whoever met a 401: a round has begun. */
+export const joinedSignal = defineSignal('joined');
+/** From the application: the end user has signed in again and the new key is stored. */
+export const reauthorizedSignal = defineSignal('reauthorized');
+
+// --- what Activities take and give ----------------------------------------------------------------------------
+
+export interface PullResourceInput {
+  readonly connectionId: string;
+  readonly resource: Resource;
+  /** Names the walk: asked again with the same one, a walk goes on where it stands, or is done. */
+  readonly walkId: string;
+  /** The task that holds the next page, when the last call ended while it was running. */
+  readonly task?: PullTask | undefined;
+}
+
+export interface PullTask {
+  readonly page: number;
+  readonly taskId: string;
+}
+
+export interface PullResourceResult {
+  readonly done: boolean;
+  readonly pages: number;
+  readonly records: number;
+  readonly flagged: number;
+  readonly retries: number;
+  readonly task?: PullTask | undefined;
+}
+
+/** `details[0]` of every failure that comes from Maesn. At most 3 KiB. */
+export interface FailureDetails {
+  readonly type: FailureType;
+  readonly request: string;
+  readonly status?: number | undefined;
+  readonly page?: number | undefined;
+  /** Version of the account key that was used. */
+  readonly keyVersion?: number | undefined;
+  /** Which failure of this type in a row it was. */
+  readonly failureCount: number;
+  /** Failures of the same Activity that were tried again before this one. */
+  readonly retries: number;
+  /** ISO 8601; absent when it is not tried again. */
+  readonly nextAttemptAt?: string | undefined;
+  readonly errors?: readonly unknown[] | undefined;
+  readonly downstreamErrors?: readonly unknown[] | undefined;
+  readonly validationErrors?: readonly unknown[] | undefined;
+}

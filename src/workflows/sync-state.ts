@@ -1,0 +1,157 @@
+/** What a sync knows of itself; status, report and the text in the Temporal UI are all derived from it. */
+import { setCurrentDetails } from '@temporalio/workflow';
+import { isFailureType } from '../spec/error-guide.js';
+import type { Resource } from '../spec/resources.js';
+import type { FailureCause } from './failures.js';
+import type {
+  PauseInput,
+  PullResourceResult,
+  ResourceReport,
+  SyncConnectionInput,
+  SyncConnectionStatus,
+  SyncReport,
+  SyncState,
+} from './messages.js';
+
+const NOTHING_YET: ResourceReport = {
+  status: 'waiting',
+  pages: 0,
+  records: 0,
+  flagged: 0,
+  retries: 0,
+  reauthorizations: 0,
+};
+
+export function createSyncState(input: SyncConnectionInput) {
+  const resources = new Map<Resource, ResourceReport>(input.resources.map((resource) => [resource, NOTHING_YET]));
+  const { cycle = 1, lastReport, dueAt } = input;
+  let startedAt: string | undefined;
+  let resource: Resource | undefined;
+  let paused = input.paused;
+  let awaitingPage: number | undefined;
+  let isAwaiting = false;
+  let shown: { readonly state: SyncState; readonly since: string } | undefined;
+
+  function state(): SyncState {
+    if (paused !== undefined) return 'Paused';
+    if (isAwaiting) return 'AwaitingReauthorization';
+    return startedAt === undefined ? 'Idle' : 'Syncing';
+  }
+
+  function report(of: Resource): ResourceReport {
+    return resources.get(of) ?? NOTHING_YET;
+  }
+
+  function change(of: Resource, changes: Partial<ResourceReport>): void {
+    resources.set(of, { ...report(of), ...changes });
+    show();
+  }
+
+  function show(): void {
+    if (shown?.state !== state()) shown = { state: state(), since: now() };
+    setCurrentDetails(describe(status()));
+  }
+
+  function status(): SyncConnectionStatus {
+    return {
+      state: state(),
+      since: shown?.since ?? now(),
+      cycle,
+      resource,
+      pausedBecause: paused?.reason,
+      nextCycleAt: startedAt === undefined && dueAt !== undefined ? new Date(dueAt).toISOString() : undefined,
+      resources: Object.fromEntries(resources),
+      lastReport,
+    };
+  }
+
+  show();
+  return {
+    status,
+    get paused() {
+      return paused;
+    },
+    pause(because: PauseInput) {
+      paused = because;
+      show();
+    },
+    resume() {
+      paused = undefined;
+      show();
+    },
+    startCycle() {
+      startedAt = now();
+      show();
+    },
+    startResource(next: Resource) {
+      resource = next;
+      change(next, { status: 'syncing' });
+    },
+    pulled(result: PullResourceResult) {
+      if (resource === undefined) return;
+      const { pages, records, flagged, done } = result;
+      const retries = report(resource).retries + result.retries;
+      change(resource, { pages, records, flagged, retries, ...(done ? { status: 'completed' } : {}) });
+    },
+    awaiting(cause: FailureCause) {
+      if (resource === undefined) return;
+      isAwaiting = true;
+      awaitingPage = cause.details?.page;
+      const { reauthorizations, retries } = report(resource);
+      change(resource, {
+        reauthorizations: reauthorizations + 1,
+        retries: retries + (cause.details?.retries ?? 0),
+        ...(awaitingPage === undefined ? {} : { parkedAtPage: awaitingPage }),
+      });
+    },
+    reauthorized() {
+      isAwaiting = false;
+      show();
+    },
+    gaveUp(cause: FailureCause) {
+      if (resource === undefined) return;
+      const { type, message, details } = cause;
+      const unsupported = (type === 'NotFound' || type === 'MethodNotAllowed') && details?.page === 1;
+      change(resource, {
+        status: unsupported ? 'unsupported' : 'failed',
+        retries: report(resource).retries + (details?.retries ?? 0),
+        failure: { type, message },
+      });
+    },
+    report(): SyncReport {
+      return { startedAt: startedAt ?? now(), endedAt: now(), resources: Object.fromEntries(resources) };
+    },
+    failedResources(): Resource[] {
+      return [...resources].filter(([, { status: of }]) => of === 'failed').map(([of]) => of);
+    },
+  };
+}
+
+export type SyncStateHolder = ReturnType<typeof createSyncState>;
+
+/** Whether the sync goes on with the next resource: everything the error guide knows concerns one resource only. */
+export function concernsOneResource(cause: FailureCause): boolean {
+  return isFailureType(cause.type) && cause.type !== 'Unauthorized';
+}
+
+/** Markdown for the Temporal UI. */
+function describe(status: SyncConnectionStatus): string {
+  const { state, since, resource, pausedBecause, nextCycleAt, resources } = status;
+  const why = {
+    Idle: `The next cycle starts at ${nextCycleAt ?? 'once'}.`,
+    Syncing: `Pulling \`${resource ?? '...'}\`.`,
+    AwaitingReauthorization: `Stopped at \`${resource ?? '...'}\`: the end user must sign in again, and the application was told. It goes on at the same page.`,
+    Paused: `Paused: ${pausedBecause ?? ''}`,
+  }[state];
+  const rows = Object.entries(resources).map(
+    ([name, { status: of, pages, records, failure }]) =>
+      `| ${name} | ${of} | ${pages} | ${records} | ${failure?.message.replaceAll('|', '/') ?? ''} |`,
+  );
+  return [`**${state}** since ${since}. ${why}`, '', '| resource | status | pages | records | failure |', '|-|-|-|-|-|', ...rows].join(
+    '\n',
+  );
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
