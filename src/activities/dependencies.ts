@@ -1,13 +1,12 @@
 import type { Client } from '@temporalio/client';
 import type { MaesnClient } from '../maesn/client.js';
 import type { Store } from '../store/index.js';
+import type { ReauthorizationTimes } from '../workflows/messages.js';
 import type { AttemptOptions } from './attempt.js';
 
-export interface ActivityOptions extends AttemptOptions {
+export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
   /** How long one call of pullResource walks before it hands back to its Workflow. */
   readonly walkForMs: number;
-  readonly remindEveryMs: number;
-  readonly expireAfterMs: number;
 }
 
 /** What Activities are built with. */

@@ -140,7 +140,12 @@ function bounded(failure: MaesnFailure): Entries {
       const bytes = Buffer.byteLength(json);
       if (bytes > left) {
         // A long entry is cut rather than dropped, unless nothing readable would remain of it.
-        if (left > 100) taken.push(`${Buffer.from(json).subarray(0, left - 4).toString('utf8')}…`);
+        if (left > 100)
+          taken.push(
+            `${Buffer.from(json)
+              .subarray(0, left - 4)
+              .toString('utf8')}…`,
+          );
         left = 0;
         break;
       }

@@ -37,7 +37,12 @@ const SLOWEST_POLL_MS = 30_000;
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
   const { maesn, connection, cursor, signal } = input;
   const { accountKey } = connection;
-  const request: MaesnRequest = { path: resourceRow(cursor.resource).path, query: toQuery(connection, cursor), accountKey, signal };
+  const request: MaesnRequest = {
+    path: resourceRow(cursor.resource).path,
+    query: toQuery(connection, cursor),
+    accountKey,
+    signal,
+  };
 
   let task = input.task?.page === cursor.nextPage ? input.task : undefined;
   if (task === undefined) {

@@ -1,8 +1,7 @@
 /** The side of the Workflow that met a 401: enter among those that wait, and leave again. */
 import { activityInfo } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { joinedSignal, reauthorizeConnectionId } from '../workflows/messages.js';
-import type { ReauthorizeConnectionInput } from '../workflows/messages.js';
+import { joinedSignal, reauthorizeConnectionStart } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { connectionNotFound } from './failure.js';
 
@@ -28,14 +27,7 @@ export function createJoinReauthorization({ store, temporal, taskQueue, options 
     if (joined === undefined) throw connectionNotFound(connectionId);
     if (joined.decision === 'proceed') return 'proceed';
 
-    const { remindEveryMs, expireAfterMs } = options;
-    const args: [ReauthorizeConnectionInput] = [{ connectionId, remindEveryMs, expireAfterMs }];
-    const start = {
-      workflowId: reauthorizeConnectionId(connectionId),
-      taskQueue,
-      args,
-      staticSummary: `${connectionId}: the end user must sign in again`,
-    };
+    const start = { taskQueue, ...reauthorizeConnectionStart(connectionId, options) };
     if (joined.announce) {
       // A Signal also reaches a run that is just completing, which then sees the new round.
       await temporal.workflow.signalWithStart('reauthorizeConnection', { ...start, signal: joinedSignal });

@@ -72,11 +72,17 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     const about = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     if (!response.ok) {
       // Maesn may quote what it was sent: no key may travel on in a failure.
-      const quoted = (body ?? '').replaceAll(options.apiKey, '[API key]').replaceAll(request.accountKey, '[account key]');
+      const quoted = (body ?? '')
+        .replaceAll(options.apiKey, '[API key]')
+        .replaceAll(request.accountKey, '[account key]');
       throw fail(classifyStatus(status), `answered ${status}`, { ...about, ...parseErrorBody(parseJson(quoted)) });
     }
     if (body === undefined) {
-      throw fail('InvalidResponse', `answered more than ${options.maxResponseBytes} bytes (MAESN_MAX_RESPONSE_BYTES)`, about);
+      throw fail(
+        'InvalidResponse',
+        `answered more than ${options.maxResponseBytes} bytes (MAESN_MAX_RESPONSE_BYTES)`,
+        about,
+      );
     }
     const json = parseJson(body);
     if (json === undefined) throw fail('InvalidResponse', `answered ${status} with ${describeBody(body)}`, about);

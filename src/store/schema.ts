@@ -1,5 +1,16 @@
 /** The tables of the store. Times are `timestamptz`; everything of a connection goes when its row goes. */
-import { bigint, boolean, index, integer, jsonb, pgSchema, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+} from 'drizzle-orm/pg-core';
 import type { Resource } from '../spec/resources.js';
 
 /** A schema of its own, so that the store can live in a database that others use too. */

@@ -80,7 +80,8 @@ export function createWalks(db: Database): Walks {
           .onConflictDoNothing();
         const cursor = only(await tx.select().from(cursors).where(at(input)).for('update'));
         if (cursor.walkId === walkId) return cursor;
-        const takenUp = cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
+        const takenUp =
+          cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
         const changes = takenUp ? { walkId } : { ...fresh, walkSince: since(resource, cursor.watermark) };
         return only(await tx.update(cursors).set(changes).where(at(input)).returning());
       }),
@@ -121,7 +122,8 @@ export function createWalks(db: Database): Walks {
         );
       }),
 
-    list: (connectionId) => db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource),
+    list: (connectionId) =>
+      db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource),
   };
 }
 

@@ -15,15 +15,20 @@ export const { pullResource, probeConnection } = proxyActivities<Pick<Activities
 });
 
 /** Activities that need only the store and Temporal: both come back, and soon. */
-export const { joinReauthorization, leaveReauthorization, openReauthorization, remindReauthorization, settleReauthorization } =
-  proxyActivities<Omit<Activities, 'pullResource' | 'probeConnection'>>({
-    // Releasing ten thousand Workflows takes about a minute; everything else is one transaction.
-    startToCloseTimeout: '10 minutes',
-    heartbeatTimeout: '1 minute',
-    retry: {
-      initialInterval: '1 second',
-      backoffCoefficient: 2,
-      maximumInterval: '1 minute',
-      nonRetryableErrorTypes: ['ConnectionNotFound'],
-    },
-  });
+export const {
+  joinReauthorization,
+  leaveReauthorization,
+  openReauthorization,
+  remindReauthorization,
+  settleReauthorization,
+} = proxyActivities<Omit<Activities, 'pullResource' | 'probeConnection'>>({
+  // Releasing ten thousand Workflows takes about a minute; everything else is one transaction.
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '1 minute',
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    nonRetryableErrorTypes: ['ConnectionNotFound'],
+  },
+});

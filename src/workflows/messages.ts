@@ -92,12 +92,28 @@ export function reauthorizeConnectionId(connectionId: string): string {
   return `reauthorize/${connectionId}`;
 }
 
-export interface ReauthorizeConnectionInput {
-  readonly connectionId: string;
+export interface ReauthorizationTimes {
   /** Milliseconds between two reminders to the application. */
   readonly remindEveryMs: number;
   /** Milliseconds after which nobody is expected to sign in any more. */
   readonly expireAfterMs: number;
+}
+
+export interface ReauthorizeConnectionInput extends ReauthorizationTimes {
+  readonly connectionId: string;
+}
+
+/** How everybody starts it who may: Workflow type, id and input. */
+export function reauthorizeConnectionStart(
+  connectionId: string,
+  { remindEveryMs, expireAfterMs }: ReauthorizationTimes,
+) {
+  const args: [ReauthorizeConnectionInput] = [{ connectionId, remindEveryMs, expireAfterMs }];
+  return {
+    workflowId: reauthorizeConnectionId(connectionId),
+    args,
+    staticSummary: `${connectionId}: the end user must sign in again`,
+  };
 }
 
 export interface ReauthorizeConnectionStatus {

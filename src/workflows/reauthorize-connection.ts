@@ -38,7 +38,7 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
   return { released };
 
   async function awaitNewKey(round: number, expiresAt: number): Promise<ReauthorizationSettled['outcome']> {
-    for (let nextReminderAt = Date.now() + remindEveryMs; ; ) {
+    for (let nextReminderAt = Date.now() + remindEveryMs; ;) {
       const seenAnswers = answers;
       if (await isAccepted()) return 'reauthorized';
       if (Date.now() >= expiresAt) return 'expired';

@@ -147,9 +147,13 @@ function describe(status: SyncConnectionStatus): string {
     ([name, { status: of, pages, records, failure }]) =>
       `| ${name} | ${of} | ${pages} | ${records} | ${failure?.message.replaceAll('|', '/') ?? ''} |`,
   );
-  return [`**${state}** since ${since}. ${why}`, '', '| resource | status | pages | records | failure |', '|-|-|-|-|-|', ...rows].join(
-    '\n',
-  );
+  return [
+    `**${state}** since ${since}. ${why}`,
+    '',
+    '| resource | status | pages | records | failure |',
+    '|-|-|-|-|-|',
+    ...rows,
+  ].join('\n');
 }
 
 function now(): string {

@@ -1,0 +1,68 @@
+/** What the client throws. `code` tells what it is; `message` what to do. */
+import { ServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import type { z } from 'zod';
+
+export const ERROR_CODES = {
+  /** An argument is wrong; `issues` names which, and why. Nothing was done. */
+  InvalidInput: 'InvalidInput',
+  ConnectionNotFound: 'ConnectionNotFound',
+  ConnectionExists: 'ConnectionExists',
+  /** There is no sync of this connection that could be paused, resumed or cancelled. */
+  SyncNotRunning: 'SyncNotRunning',
+  /** The sync is there and does not do that now: pausing what is paused, for example. */
+  Refused: 'Refused',
+  /** Temporal, or a Worker that had to answer, was not reached. Nothing is lost; ask again. */
+  Unavailable: 'Unavailable',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface InputIssue {
+  /** `resources.0` */
+  readonly field: string;
+  readonly message: string;
+}
+
+export class MaesnSyncError extends Error {
+  override readonly name = 'MaesnSyncError';
+  readonly code: ErrorCode;
+  readonly issues: readonly InputIssue[];
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly issues?: readonly InputIssue[] } = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.issues = options.issues ?? [];
+  }
+}
+
+/** The value, or an error that names every field that is wrong. */
+export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'input', message }));
+  throw new MaesnSyncError('InvalidInput', issues.map(({ field, message }) => `${field}: ${message}`).join('; '), {
+    issues,
+  });
+}
+
+/** Runs a call to Temporal and puts its failures into our words. */
+export async function callTemporal<Result>(connectionId: string, call: () => Promise<Result>): Promise<Result> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      throw new MaesnSyncError('SyncNotRunning', `No sync of connection ${connectionId} is running.`, { cause: error });
+    }
+    if (error instanceof WorkflowUpdateFailedError) {
+      throw new MaesnSyncError('Refused', `Refused: ${error.cause?.message ?? error.message}.`, { cause: error });
+    }
+    if (error instanceof ServiceError) {
+      throw new MaesnSyncError('Unavailable', `Temporal did not answer: ${error.message}.`, { cause: error });
+    }
+    throw error;
+  }
+}

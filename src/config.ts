@@ -1,0 +1,127 @@
+/** The environment, read here and nowhere else. A wrong variable is named at start, all of them at once. */
+import { z } from 'zod';
+
+const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|seconds?|m|minutes?|h|hours?|d|days?)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `'30 seconds'`, `'1 hour'`, `'14 days'` in milliseconds. */
+const duration = z
+  .string()
+  .regex(DURATION, 'must be a duration such as "30 seconds", "1 hour" or "14 days"')
+  .transform((text) => {
+    const [, amount = '0', unit = 'ms'] = DURATION.exec(text) ?? [];
+    return Number(amount) * (UNIT_MS[unit] ?? UNIT_MS[unit.charAt(0)] ?? 1);
+  });
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+
+const sealingKey = z
+  .string()
+  .transform((text) => Buffer.from(text, 'base64'))
+  .refine((key) => key.length === 32, 'must be 32 bytes in base64; make one with: openssl rand -base64 32');
+
+/** One row a variable; the README's table is made from it. Those of Temporal itself are read by Temporal's SDK. */
+export const VARIABLES = {
+  MAESN_API_KEY: z.string().min(1).optional().meta({
+    description: 'Identifies you at Maesn (`X-API-KEY`). Without it, `npm start` runs against the sandbox.',
+  }),
+  MAESN_BASE_URL: httpUrl.default('https://api.maesn.dev').meta({ description: 'Where Maesn is.' }),
+  MAESN_TIMEOUT: duration.prefault('30 seconds').meta({ description: 'How long one request to Maesn may take.' }),
+  MAESN_MAX_RESPONSE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1_024)
+    .default(33_554_432)
+    .meta({ description: 'A longer answer is refused: it would not fit into the memory of a Worker.' }),
+  MAESN_PROBE_PATH: z
+    .string()
+    .startsWith('/')
+    .default('/accounting/profile')
+    .meta({ description: 'A cheap authorised call that tells whether a login is alive.' }),
+  MAESN_RETRY_TIME_SCALE: z.coerce.number().min(1).max(10_000).default(1).meta({
+    description: 'Divides the delays of the error guide. 1 = real time; anything else is refused outside the sandbox.',
+  }),
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' })
+    .optional()
+    .meta({
+      description: 'The Postgres that keeps the books. Without it, `npm start` keeps them in the data folder (PGlite).',
+    }),
+  MAESN_SYNC_SEALING_KEY: sealingKey.optional().meta({
+    description:
+      'Seals account keys at rest: 32 bytes, base64. Needed with DATABASE_URL; without it, one is made in the data folder.',
+  }),
+  MAESN_SYNC_DATA_DIR: z.string().min(1).default('.maesn-sync').meta({
+    description: 'Folder of the embedded Temporal server and PGlite.',
+  }),
+  MAESN_SYNC_TASK_QUEUE: z
+    .string()
+    .min(1)
+    .default('maesn-sync')
+    .meta({ description: 'Temporal task queue of the Workers.' }),
+  MAESN_SYNC_HEALTH_ADDRESS: z
+    .string()
+    .regex(/^[^\s:]*:\d{1,5}$/, 'must be host:port')
+    .optional()
+    .meta({ description: '`host:port` on which a Worker answers `/healthz` and `/readyz`. Without it, it does not.' }),
+  MAESN_SYNC_SHUTDOWN_GRACE: duration
+    .prefault('20 seconds')
+    .meta({ description: 'How long a Worker that is told to stop lets Activities finish before it cancels them.' }),
+  MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES: z.coerce.number().int().min(1).default(100).meta({
+    description: 'How many connections one Worker pulls at once.',
+  }),
+  MAESN_SYNC_REMIND_EVERY: duration
+    .prefault('1 day')
+    .meta({ description: 'How often the application is reminded of an end user who must sign in again.' }),
+  MAESN_SYNC_REAUTHORIZATION_EXPIRES: duration
+    .prefault('30 days')
+    .meta({ description: 'After this time nobody is expected to sign in any more, and the sync ends.' }),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error'])
+    .default('info')
+    .meta({ description: 'Logs are JSON lines on standard error.' }),
+} as const;
+
+const schema = z.object(VARIABLES);
+
+export type Config = z.output<typeof schema> & {
+  /** For Temporal's own environment configuration (`TEMPORAL_ADDRESS`, `TEMPORAL_API_KEY`, ...), and for finding programs. */
+  readonly env: Environment;
+};
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Names every variable that is wrong. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export interface ReadConfigOptions {
+  readonly env?: Environment;
+  /** Values that the process itself gives, such as the address of a sandbox that it has started. */
+  readonly overrides?: Readonly<Partial<Record<keyof typeof VARIABLES, string>>>;
+  /** Set by a process that has started a sandbox and talks to nothing else. */
+  readonly sandbox?: boolean;
+}
+
+export function readConfig({ env = process.env, overrides = {}, sandbox = false }: ReadConfigOptions = {}): Config {
+  // An empty variable is one that is not set: that is how compose files and shells leave one out.
+  const given = Object.fromEntries(Object.entries({ ...env, ...overrides }).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  const wrong = parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  if (parsed.success && parsed.data.MAESN_RETRY_TIME_SCALE !== 1 && !sandbox) {
+    wrong.push(
+      'MAESN_RETRY_TIME_SCALE: only the sandbox may be asked faster than the error guide allows; leave it out',
+    );
+  }
+  if (!parsed.success || wrong.length > 0)
+    throw new ConfigError(`The environment is not right:\n  ${wrong.join('\n  ')}`);
+  return { ...parsed.data, env };
+}
+
+/** The value of a variable without which this process cannot work. */
+export function required<Name extends keyof typeof VARIABLES>(config: Config, name: Name): NonNullable<Config[Name]> {
+  const value = config[name];
+  if (value === undefined) throw new ConfigError(`The environment is not right:\n  ${name}: must be set`);
+  return value;
+}

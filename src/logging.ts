@@ -1,0 +1,63 @@
+/** JSON lines on standard error. Nothing that is logged may hold a key or a record; what could is redacted by name. */
+import { Runtime, makeTelemetryFilterString } from '@temporalio/worker';
+import type { LogLevel } from '@temporalio/worker';
+import { destination, pino } from 'pino';
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+
+const SECRETS = [
+  'accountKey',
+  'apiKey',
+  'authorization',
+  '["X-API-KEY"]',
+  '["X-ACCOUNT-KEY"]',
+  '["x-api-key"]',
+  '["x-account-key"]',
+];
+
+export function createLogger(config: Pick<Config, 'LOG_LEVEL'>): Logger {
+  return pino(
+    {
+      level: config.LOG_LEVEL,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      redact: {
+        paths: SECRETS.flatMap((name) => [name, name.startsWith('[') ? `*${name}` : `*.${name}`]),
+        censor: '[redacted]',
+      },
+      serializers: { error: pino.stdSerializers.err },
+    },
+    destination({ fd: 2, sync: true }),
+  );
+}
+
+const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'>> = {
+  TRACE: 'trace',
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARN: 'warn',
+  ERROR: 'error',
+};
+
+/** Hands the SDK's own logs to ours. Must come before anything else of the SDK's Worker in this process. */
+export function installLogger(logger: Logger): void {
+  const log = (level: LogLevel, message: string, meta: object = {}) => {
+    // The SDK marks where a line comes from with a symbol-keyed or plain `sdkComponent`; it is passed on as it is.
+    logger[LEVELS[level]](meta, message);
+  };
+  Runtime.install({
+    logger: {
+      log,
+      trace: (message, meta) => log('TRACE', message, meta),
+      debug: (message, meta) => log('DEBUG', message, meta),
+      info: (message, meta) => log('INFO', message, meta),
+      warn: (message, meta) => log('WARN', message, meta),
+      error: (message, meta) => log('ERROR', message, meta),
+    },
+    telemetryOptions: {
+      logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }), forward: {} },
+    },
+    // The process that runs the Worker decides what a signal means, and in which order things end.
+    shutdownSignals: [],
+  });
+}

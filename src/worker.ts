@@ -1,0 +1,103 @@
+/** The Worker: Workflows and Activities of maesn-sync, and the process that runs them in production. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createActivities } from './activities/index.js';
+import { required } from './config.js';
+import type { Config } from './config.js';
+import { serveHealth } from './health.js';
+import { createMaesnClient } from './maesn/client.js';
+import type { MaesnClient } from './maesn/client.js';
+import { openStore } from './store/index.js';
+import type { Store } from './store/index.js';
+import { connectWorker } from './temporal.js';
+
+export interface SyncWorkerOptions {
+  readonly config: Config;
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  /** Used by Activities to start and signal Workflows. */
+  readonly temporal: Client;
+  readonly store: Store;
+  readonly maesn: MaesnClient;
+  /** A bundle made beforehand; else the Workflow code is bundled now (1 to 2 s). */
+  readonly workflowBundlePath?: string | undefined;
+}
+
+/** How often an Activity says that it is alive; a cancellation or a pause reaches it as fast. */
+const HEARTBEAT_EVERY_MS = 3_000;
+const WALK_FOR_MS = 5 * 60_000;
+
+export async function createSyncWorker(options: SyncWorkerOptions): Promise<Worker> {
+  const { config, connection, namespace, temporal, store, maesn } = options;
+  const taskQueue = config.MAESN_SYNC_TASK_QUEUE;
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    ...workflowSource(options.workflowBundlePath),
+    activities: createActivities({
+      maesn,
+      store,
+      temporal,
+      taskQueue,
+      options: {
+        timeScale: config.MAESN_RETRY_TIME_SCALE,
+        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+        walkForMs: WALK_FOR_MS,
+        remindEveryMs: config.MAESN_SYNC_REMIND_EVERY,
+        expireAfterMs: config.MAESN_SYNC_REAUTHORIZATION_EXPIRES,
+      },
+    }),
+    maxConcurrentActivityTaskExecutions: config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES,
+    // Without it the SDK holds heartbeats back for 12 s, and with them the answer that tells of a cancellation.
+    maxHeartbeatThrottleInterval: HEARTBEAT_EVERY_MS,
+    shutdownGraceTime: config.MAESN_SYNC_SHUTDOWN_GRACE,
+    // An Activity that hangs must not keep the process for ever: two requests' time, then it is left behind.
+    shutdownForceTime: config.MAESN_SYNC_SHUTDOWN_GRACE + 2 * config.MAESN_TIMEOUT,
+  });
+}
+
+/** The bundle that the build made beside this file, or the sources themselves. */
+function workflowSource(bundlePath: string | undefined): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const codePath = bundlePath ?? fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+  if (existsSync(codePath)) return { workflowBundle: { codePath } };
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
+}
+
+export function createConfiguredMaesnClient(config: Config): MaesnClient {
+  return createMaesnClient({
+    baseUrl: config.MAESN_BASE_URL,
+    apiKey: required(config, 'MAESN_API_KEY'),
+    timeoutMs: config.MAESN_TIMEOUT,
+    maxResponseBytes: config.MAESN_MAX_RESPONSE_BYTES,
+    probePath: config.MAESN_PROBE_PATH,
+  });
+}
+
+/** Runs a Worker until `stopped` resolves, then lets Activities finish and closes everything it has opened. */
+export async function runWorker(config: Config, logger: Logger, stopped: Promise<unknown>): Promise<void> {
+  const maesn = createConfiguredMaesnClient(config);
+  const store = await openStore({
+    databaseUrl: required(config, 'DATABASE_URL'),
+    sealingKey: required(config, 'MAESN_SYNC_SEALING_KEY'),
+  });
+  try {
+    const { connection, client, namespace } = await connectWorker(config.env);
+    try {
+      const worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn });
+      const health = await serveHealth(config.MAESN_SYNC_HEALTH_ADDRESS, { worker, store });
+      logger.info({ namespace, taskQueue: worker.options.taskQueue, health: health?.url }, 'Worker started');
+      await worker.runUntil(stopped);
+      await health?.close();
+    } finally {
+      await connection.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
