@@ -12,16 +12,19 @@ export interface DataFolder {
 }
 
 /** A process that was killed leaves its lock behind; after this time without a sign of life it counts for nothing. */
-const STALE_LOCK_MS = 5_000;
+const STALE_LOCK_MS = 10_000;
 
 /** Opens the folder for this process alone: PGlite's files do not stand two. */
 export async function openDataFolder(dir: string): Promise<DataFolder> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const release = await lock(dir, {
+    lockfilePath: path.join(dir, 'lock'),
     stale: STALE_LOCK_MS,
     update: STALE_LOCK_MS / 5,
     // Long enough to outlast the lock of a process that was killed a moment ago.
-    retries: { retries: 7, factor: 1, minTimeout: 1_000 },
+    retries: { retries: 15, factor: 1, minTimeout: 1_000 },
+    // A laptop that slept or an event loop that stalled missed its update; that is not a second process.
+    onCompromised: () => undefined,
   }).catch((error: unknown) => {
     throw new Error(`${dir} is in use by another maesn-sync; stop it, or set MAESN_SYNC_DATA_DIR to another folder`, {
       cause: error,
@@ -37,8 +40,10 @@ export async function openDataFolder(dir: string): Promise<DataFolder> {
 
 async function readSealingKey(file: string): Promise<Buffer> {
   // 'wx': made once and never overwritten, for without it no stored account key can be opened again.
-  await writeFile(file, `${randomBytes(32).toString('base64')}\n`, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  });
+  await writeFile(file, `${randomBytes(32).toString('base64')}\n`, { flag: 'wx', mode: 0o600 }).catch(
+    (error: unknown) => {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    },
+  );
   return Buffer.from(await readFile(file, 'utf8'), 'base64');
 }

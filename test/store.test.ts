@@ -1,0 +1,284 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseRecords } from '../src/maesn/records.js';
+import { createSealing } from '../src/store/sealing.js';
+import type { Store } from '../src/store/index.js';
+import { openTestStore } from './support/store.js';
+
+let store: Store;
+
+beforeAll(async () => {
+  ({ store } = await openTestStore());
+});
+afterAll(() => store.close());
+
+let connections = 0;
+async function connect(accountKey = 'key'): Promise<string> {
+  connections += 1;
+  const connectionId = `store-${connections}`;
+  await store.connections.add({ connectionId, targetSystem: 'xero', accountKey });
+  return connectionId;
+}
+
+const begin = (connectionId: string, walkId = 'run-1', now = new Date()) =>
+  store.walks.begin({ connectionId, resource: 'invoices', walkId, now });
+
+const save = (connectionId: string, page: number, values: readonly unknown[], last = false, walkId = 'run-1') =>
+  store.walks.savePage({
+    connectionId,
+    resource: 'invoices',
+    walkId,
+    page,
+    records: parseRecords('invoices', values, 0),
+    totalPages: 9,
+    totalRecords: 900,
+    last,
+  });
+
+const list = (connectionId: string) => store.records.list({ connectionId, resource: 'invoices', limit: 1_000 });
+
+describe('a page', () => {
+  it('is written together with the cursor that points behind it', async () => {
+    const id = await connect();
+    await begin(id);
+    const cursor = await save(id, 1, [{ invoiceId: 'a', updatedDate: '2026-01-02T03:04:05Z', totalAmount: 1.5 }]);
+    expect(cursor).toMatchObject({ nextPage: 2, pages: 1, records: 1, flagged: 0, completedAt: null });
+    expect(await list(id)).toMatchObject([
+      {
+        key: 'a',
+        record: { invoiceId: 'a', totalAmount: 1.5 },
+        modifiedAt: new Date('2026-01-02T03:04:05Z'),
+        problems: null,
+      },
+    ]);
+  });
+
+  it('is written by one of two attempts that hold it', async () => {
+    const id = await connect();
+    await begin(id);
+    const [first, second] = await Promise.all([save(id, 1, [{ invoiceId: 'a' }]), save(id, 1, [{ invoiceId: 'a' }])]);
+    expect([first.pages, second.pages]).toEqual([1, 1]);
+    expect(await begin(id)).toMatchObject({ nextPage: 2, pages: 1 });
+  });
+
+  it('leaves nothing behind when its cursor cannot be written', async () => {
+    const id = await connect();
+    await expect(save(id, 1, [{ invoiceId: 'a' }])).rejects.toThrow('the cursor is gone');
+    expect(await list(id)).toEqual([]);
+  });
+
+  it('changes a record that has changed, and does not touch one that has not', async () => {
+    const id = await connect();
+    await begin(id);
+    await save(id, 1, [
+      { invoiceId: 'a', n: 1 },
+      { invoiceId: 'b', n: 1 },
+    ]);
+    const before = await list(id);
+    await save(id, 2, [
+      { invoiceId: 'a', n: 2 },
+      { invoiceId: 'b', n: 1 },
+    ]);
+    const after = await list(id);
+    expect(after.map(({ record }) => record)).toEqual([
+      { invoiceId: 'a', n: 2 },
+      { invoiceId: 'b', n: 1 },
+    ]);
+    expect(after[1]?.syncedAt).toEqual(before[1]?.syncedAt);
+    expect(after[0]?.syncedAt).not.toEqual(before[0]?.syncedAt);
+  });
+
+  it.each([
+    ['without key', { n: 1 }, ['invoiceId is not usable as a key']],
+    ['with an empty key', { invoiceId: '' }, ['invoiceId is not usable as a key']],
+    ['with a null key', { invoiceId: null }, ['invoiceId is not usable as a key']],
+    ['with a key that no index takes', { invoiceId: 'x'.repeat(9_000) }, ['invoiceId is not usable as a key']],
+    ['that is no object', 'text', ['not an object']],
+    ['that is null', null, ['not an object']],
+    ['that is a list', [1], ['not an object']],
+    ['with a date that is none', { invoiceId: 'd', updatedDate: 'yesterday' }, ['updatedDate is not an ISO 8601 date']],
+    ['with NUL', { invoiceId: 'n', name: 'a\0b' }, ['characters that Postgres cannot store were replaced']],
+    ['with NUL in its key', { invoiceId: 'n\0m' }, ['characters that Postgres cannot store were replaced']],
+    ['with NUL in a name', { invoiceId: 'm', 'a\0': [1] }, ['characters that Postgres cannot store were replaced']],
+    [
+      'with half a surrogate',
+      { invoiceId: 's', name: '\ud800' },
+      ['characters that Postgres cannot store were replaced'],
+    ],
+  ])('keeps a record %s, and says so', async (_name, value, problems) => {
+    const id = await connect();
+    await begin(id);
+    const cursor = await save(id, 1, [value]);
+    expect(cursor).toMatchObject({ records: 1, flagged: 1 });
+    expect(await list(id)).toMatchObject([{ problems }]);
+  });
+
+  it('keeps text that only looks like an escape as it is', async () => {
+    const id = await connect();
+    await begin(id);
+    const record = { invoiceId: 'e', name: String.raw`C:\u0000 \ud800 "quoted" ${'\u{1F600}'}` };
+    await save(id, 1, [record]);
+    expect(await list(id)).toMatchObject([{ record, problems: null }]);
+  });
+});
+
+describe('a walk', () => {
+  it('that is asked for again by its run goes on, and once it has ended stays ended', async () => {
+    const id = await connect();
+    await begin(id);
+    await save(id, 1, []);
+    expect(await begin(id)).toMatchObject({ nextPage: 2 });
+    await save(id, 2, [], true);
+    const ended = await begin(id);
+    expect(ended.completedAt).not.toBeNull();
+    expect(ended.watermark).toEqual(ended.walkStartedAt);
+  });
+
+  it('that an earlier run left unfinished is taken up where it stands, unless that is a day ago', async () => {
+    const id = await connect();
+    const now = Date.now();
+    await begin(id, 'run-1', new Date(now));
+    await save(id, 1, []);
+    expect(await begin(id, 'run-2', new Date(now + 3_600_000))).toMatchObject({ walkId: 'run-2', nextPage: 2 });
+    expect(await begin(id, 'run-3', new Date(now + 90_000_000))).toMatchObject({
+      walkId: 'run-3',
+      nextPage: 1,
+      pages: 0,
+    });
+  });
+
+  it('that follows a complete one asks from the start of that one, less an overlap', async () => {
+    const id = await connect();
+    const start = new Date('2026-11-01T10:00:00Z');
+    await begin(id, 'run-1', start);
+    await save(id, 1, [], true);
+    const next = await begin(id, 'run-2', new Date('2026-11-01T11:00:00Z'));
+    expect(next).toMatchObject({ nextPage: 1, pages: 0, completedAt: null, watermark: start });
+    expect(next.walkSince).toEqual(new Date('2026-11-01T09:55:00Z'));
+  });
+
+  it('over a resource without key leaves exactly what it saw', async () => {
+    const id = await connect();
+    const walk = async (walkId: string, values: readonly unknown[]) => {
+      const of = { connectionId: id, resource: 'trialBalance', walkId } as const;
+      const { walkSince } = await store.walks.begin({ ...of, now: new Date() });
+      expect(walkSince).toBeNull();
+      const records = parseRecords('trialBalance', values, 0);
+      await store.walks.savePage({ ...of, page: 1, records, totalPages: 1, totalRecords: null, last: true });
+      const kept = await store.records.list({ connectionId: id, resource: 'trialBalance', limit: 10 });
+      return kept.map(({ record }) => record);
+    };
+    expect(await walk('run-1', [{ a: 1 }, { a: 2 }, { a: 2 }])).toEqual([{ a: 1 }, { a: 2 }, { a: 2 }]);
+    expect(await walk('run-2', [{ a: 3 }])).toEqual([{ a: 3 }]);
+  });
+});
+
+describe('an account key', () => {
+  it('is opened as it was stored, under a version that grows', async () => {
+    const id = await connect('first');
+    expect(await store.connections.open(id)).toMatchObject({ accountKey: 'first', keyVersion: 1 });
+    expect(await store.connections.storeKey(id, 'second')).toEqual({ keyVersion: 2, status: 'active' });
+    expect(await store.connections.open(id)).toMatchObject({ accountKey: 'second', keyVersion: 2 });
+  });
+
+  it('is not readable in what is stored, and opens nowhere else', () => {
+    const sealing = createSealing(Buffer.alloc(32, 7));
+    const sealed = sealing.seal('secret', { connectionId: 'a', keyVersion: 1 });
+    expect(sealed).not.toContain('secret');
+    expect(sealing.open(sealed, { connectionId: 'a', keyVersion: 1 })).toBe('secret');
+    expect(() => sealing.open(sealed, { connectionId: 'b', keyVersion: 1 })).toThrow('changed outside');
+    expect(() => sealing.open(sealed, { connectionId: 'a', keyVersion: 2 })).toThrow('changed outside');
+    expect(() => sealing.open(`${sealed.slice(0, -2)}AA`, { connectionId: 'a', keyVersion: 1 })).toThrow(
+      'changed outside',
+    );
+    expect(() => sealing.open('nonsense', { connectionId: 'a', keyVersion: 1 })).toThrow('no known form');
+    const other = createSealing(Buffer.alloc(32, 8));
+    expect(() => other.open(sealed, { connectionId: 'a', keyVersion: 1 })).toThrow('another MAESN_SYNC_SEALING_KEY');
+  });
+});
+
+describe('reauthorisation', () => {
+  const join = (connectionId: string, workflowId: string, refusedVersion: number) =>
+    store.reauthorizations.join({ connectionId, workflowId, refusedVersion });
+
+  it('begins one round however many Workflows meet the 401', async () => {
+    const id = await connect();
+    const joined = await Promise.all(['a', 'b', 'c'].map((workflow) => join(id, workflow, 1)));
+    expect(joined.map((one) => one?.round)).toEqual([1, 1, 1]);
+    await store.reauthorizations.announced(id, 1);
+    expect(await join(id, 'd', 1)).toEqual({ decision: 'wait', announce: false, round: 1 });
+  });
+
+  it('is announced again by the next to join when the first died before the Signal', async () => {
+    const id = await connect();
+    expect(await join(id, 'a', 1)).toMatchObject({ announce: true });
+    expect(await join(id, 'a', 1)).toMatchObject({ announce: true, round: 1 });
+  });
+
+  it('is nothing to wait for when a newer key is there', async () => {
+    const id = await connect();
+    await store.connections.storeKey(id, 'second');
+    expect(await join(id, 'a', 1)).toMatchObject({ decision: 'proceed' });
+  });
+
+  it('stays open when a key is stored: only its probe ends it', async () => {
+    const id = await connect();
+    await join(id, 'a', 1);
+    expect(await store.connections.storeKey(id, 'second')).toEqual({
+      keyVersion: 2,
+      status: 'awaiting_reauthorization',
+    });
+    expect(await join(id, 'b', 1)).toMatchObject({ decision: 'wait', round: 1 });
+  });
+
+  it('releases who waits, and a repeat changes nothing of the round after it', async () => {
+    const id = await connect();
+    await join(id, 'a', 1);
+    await store.connections.storeKey(id, 'second');
+    const settle = () => store.reauthorizations.settle({ connectionId: id, round: 1, outcome: 'reauthorized' });
+    expect(await settle()).toEqual(['a']);
+    expect((await store.connections.find(id))?.status).toBe('active');
+    // Released, tried, refused again: the next round, before the release of the first is done.
+    expect(await join(id, 'a', 2)).toMatchObject({ round: 2 });
+    await store.reauthorizations.leave(id, 'a', 1);
+    expect(await settle()).toEqual([]);
+    expect((await store.connections.find(id))?.status).toBe('awaiting_reauthorization');
+    expect(await store.reauthorizations.settle({ connectionId: id, round: 2, outcome: 'expired' })).toEqual(['a']);
+  });
+
+  it('that expired begins anew with the next 401, and ends with the next key', async () => {
+    const id = await connect();
+    await join(id, 'a', 1);
+    await store.reauthorizations.settle({ connectionId: id, round: 1, outcome: 'expired' });
+    expect((await store.connections.find(id))?.status).toBe('reauthorization_expired');
+    expect(await store.connections.storeKey(id, 'second')).toMatchObject({ status: 'active' });
+    expect(await join(id, 'b', 2)).toMatchObject({ decision: 'wait', round: 2 });
+  });
+});
+
+describe('a connection', () => {
+  it('is not added twice', async () => {
+    const id = await connect('first');
+    expect(await store.connections.add({ connectionId: id, targetSystem: 'xero', accountKey: 'other' })).toBe(false);
+    expect(await store.connections.open(id)).toMatchObject({ accountKey: 'first' });
+  });
+
+  it('takes everything of its own with it', async () => {
+    const id = await connect();
+    await begin(id);
+    await save(id, 1, [{ invoiceId: 'a' }]);
+    expect(await store.connections.remove(id)).toBe(true);
+    expect(await store.connections.remove(id)).toBe(false);
+    expect(await list(id)).toEqual([]);
+    expect(await store.walks.list(id)).toEqual([]);
+  });
+});
+
+it('a notice of one occasion is told once', async () => {
+  const id = await connect();
+  const notice = { connectionId: id, type: 'connection.reauthorized', occasion: 'round 1' } as const;
+  await store.notices.add(notice);
+  await store.notices.add(notice);
+  await store.notices.add({ ...notice, occasion: 'round 2' });
+  const told = await store.notices.list({ afterId: 0, limit: 1_000 });
+  expect(told.filter(({ connectionId }) => connectionId === id)).toHaveLength(2);
+});

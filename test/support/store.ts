@@ -1,0 +1,36 @@
+/** A fresh store for a test file: PGlite in memory, or a database of its own on the Postgres of TEST_DATABASE_URL. */
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { openStore } from '../../src/store/index.js';
+import type { Store } from '../../src/store/index.js';
+
+export const TEST_SEALING_KEY = Buffer.alloc(32, 42);
+
+export interface TestStore {
+  readonly store: Store;
+  /** For another process to open the same store; absent with PGlite. */
+  readonly databaseUrl?: string;
+}
+
+export async function openTestStore(): Promise<TestStore> {
+  const databaseUrl = await createTestDatabase();
+  const store = await openStore({ databaseUrl, sealingKey: TEST_SEALING_KEY });
+  return { store, ...(databaseUrl === undefined ? {} : { databaseUrl }) };
+}
+
+/** A database of its own; `undefined` without TEST_DATABASE_URL. */
+export async function createTestDatabase(): Promise<string | undefined> {
+  const server = process.env['TEST_DATABASE_URL'];
+  if (server === undefined || server === '') return undefined;
+  const name = `maesn_sync_test_${randomBytes(6).toString('hex')}`;
+  const client = new Client({ connectionString: server });
+  await client.connect();
+  try {
+    await client.query(`create database ${name}`);
+  } finally {
+    await client.end();
+  }
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return url.toString();
+}
