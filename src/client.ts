@@ -10,7 +10,7 @@ import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Duration } from '@temporalio/common';
 import { z } from 'zod';
 import { MaesnSyncError, callTemporal, parseInput } from './client-errors.js';
-import { readConfig, required } from './config.js';
+import { readConfig, reauthorizationTimes, required } from './config.js';
 import type { Environment } from './config.js';
 import { RESOURCE_NAMES } from './spec/resources.js';
 import type { Resource } from './spec/resources.js';
@@ -162,10 +162,7 @@ export async function connectMaesnSync(env?: Environment): Promise<MaesnSync> {
       temporal,
       store,
       taskQueue: config.MAESN_SYNC_TASK_QUEUE,
-      reauthorization: {
-        remindEveryMs: config.MAESN_SYNC_REMIND_EVERY,
-        expireAfterMs: config.MAESN_SYNC_REAUTHORIZATION_EXPIRES,
-      },
+      reauthorization: reauthorizationTimes(config),
       onClose: async () => {
         await temporal.connection.close();
         await store.close();

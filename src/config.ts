@@ -1,5 +1,6 @@
 /** The environment, read here and nowhere else. A wrong variable is named at start, all of them at once. */
 import { z } from 'zod';
+import type { ReauthorizationTimes } from './workflows/messages.js';
 
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|seconds?|m|minutes?|h|hours?|d|days?)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -117,6 +118,11 @@ export function readConfig({ env = process.env, overrides = {}, sandbox = false 
   if (!parsed.success || wrong.length > 0)
     throw new ConfigError(`The environment is not right:\n  ${wrong.join('\n  ')}`);
   return { ...parsed.data, env };
+}
+
+/** The part of the configuration that everybody needs who starts the Workflow reauthorizeConnection. */
+export function reauthorizationTimes(config: Config): ReauthorizationTimes {
+  return { remindEveryMs: config.MAESN_SYNC_REMIND_EVERY, expireAfterMs: config.MAESN_SYNC_REAUTHORIZATION_EXPIRES };
 }
 
 /** The value of a variable without which this process cannot work. */

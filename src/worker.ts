@@ -6,7 +6,7 @@ import { Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.js';
-import { required } from './config.js';
+import { reauthorizationTimes, required } from './config.js';
 import type { Config } from './config.js';
 import { serveHealth } from './health.js';
 import { createMaesnClient } from './maesn/client.js';
@@ -48,8 +48,7 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
         timeScale: config.MAESN_RETRY_TIME_SCALE,
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         walkForMs: WALK_FOR_MS,
-        remindEveryMs: config.MAESN_SYNC_REMIND_EVERY,
-        expireAfterMs: config.MAESN_SYNC_REAUTHORIZATION_EXPIRES,
+        ...reauthorizationTimes(config),
       },
     }),
     maxConcurrentActivityTaskExecutions: config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES,

@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/** The commands. Each one is thin: it reads the environment, starts what it needs, and ends cleanly. */
+import { existsSync } from 'node:fs';
+import { defineCommand, runMain } from 'citty';
+import { ConfigError, readConfig, required } from './config.js';
+import type { Config } from './config.js';
+import { createLogger, installLogger } from './logging.js';
+import { startService } from './service.js';
+import { openStore } from './store/index.js';
+import { runWorker } from './worker.js';
+
+const dev = defineCommand({
+  meta: {
+    name: 'dev',
+    description:
+      'Run everything on this machine: Temporal with its UI, Postgres, and a Worker. Without MAESN_API_KEY, against a sandbox.',
+  },
+  run: () =>
+    runProcess(async (config) => {
+      installLogger(createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL }));
+      const say = (line: string) => console.log(line);
+      const sandboxed = config.MAESN_API_KEY === undefined ? await import('../sandbox/trial.js') : undefined;
+      const trial = await sandboxed?.startTrial();
+      const service = await startService({
+        config:
+          trial === undefined ? config : readConfig({ env: config.env, overrides: trial.overrides, sandbox: true }),
+        onProgress: say,
+        wellKnownPorts: true,
+      });
+      await trial?.begin(service.sync, say);
+      say('');
+      for (const line of [...service.description, `Maesn      ${service.config.MAESN_BASE_URL}`]) say(line);
+      if (service.temporalUiUrl !== undefined) say(`Temporal UI ${service.temporalUiUrl}`);
+      if (trial !== undefined) say(`Sandbox    ${trial.pageUrl}  (revoke a login here and watch the sync wait)`);
+      say('\nPress Ctrl-C to stop.');
+      await Promise.race([untilStopped(), service.running]);
+      say('\nStopping: the pages in flight are written first.');
+      await trial?.end();
+      await service.stop();
+    }),
+});
+
+const worker = defineCommand({
+  meta: {
+    name: 'worker',
+    description: 'Run a Worker against the Temporal server and the Postgres that the environment names.',
+  },
+  run: () =>
+    runProcess(async (config) => {
+      const logger = createLogger(config);
+      installLogger(logger);
+      await runWorker(config, logger, untilStopped());
+      logger.info('Worker stopped');
+    }),
+});
+
+const migrate = defineCommand({
+  meta: {
+    name: 'migrate',
+    description: 'Bring the tables of DATABASE_URL up to date. Workers do this too when they start.',
+  },
+  run: () =>
+    runProcess(async (config) => {
+      const store = await openStore({
+        databaseUrl: required(config, 'DATABASE_URL'),
+        sealingKey: required(config, 'MAESN_SYNC_SEALING_KEY'),
+      });
+      await store.close();
+      console.log('The tables are up to date.');
+    }),
+});
+
+const main = defineCommand({
+  meta: {
+    name: 'maesn-sync',
+    description: 'Keeps every Maesn customer’s books in your own Postgres.',
+  },
+  subCommands: { dev, worker, migrate },
+});
+
+/** Exit codes: 0 done, 1 failed, 2 the environment is not right. */
+async function runProcess(run: (config: Config) => Promise<void>): Promise<void> {
+  try {
+    if (existsSync('.env')) process.loadEnvFile('.env');
+    await run(readConfig());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = error instanceof ConfigError ? 2 : 1;
+  }
+}
+
+/** Resolves with the first SIGINT or SIGTERM; the second one ends the process at once. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const stop = () => {
+      if (stopping) process.exit(130);
+      stopping = true;
+      resolve();
+    };
+    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop);
+  });
+}
+
+await runMain(main);

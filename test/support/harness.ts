@@ -1,0 +1,106 @@
+/** Everything real: a Temporal server, a store, a sandbox that speaks Maesn, a Worker, and the client under test. */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { Client } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { destination, pino } from 'pino';
+import { inject } from 'vitest';
+import { startSandbox } from '../../sandbox/index.js';
+import type { Sandbox, SandboxAccount } from '../../sandbox/index.js';
+import { createMaesnSync } from '../../src/client.js';
+import type { MaesnSync, Resource } from '../../src/client.js';
+import { readConfig, reauthorizationTimes } from '../../src/config.js';
+import type { ReadConfigOptions } from '../../src/config.js';
+import { installLogger } from '../../src/logging.js';
+import type { Store } from '../../src/store/index.js';
+import { createConfiguredMaesnClient, createSyncWorker } from '../../src/worker.js';
+import { createSkippingClient } from './skipping-client.js';
+import { openTestStore } from './store.js';
+
+export interface HarnessOptions {
+  /** Which Workflows run in virtual time: those that the client starts, those that Activities start. */
+  readonly skipTime?: readonly ('started by client' | 'started by Activities')[];
+  readonly overrides?: ReadConfigOptions['overrides'];
+}
+
+export interface Harness {
+  readonly sandbox: Sandbox;
+  readonly store: Store;
+  readonly sync: MaesnSync;
+  readonly temporal: Client;
+  /** An account in the sandbox and the connection that opens it. */
+  connect(options: {
+    readonly records: Partial<Record<Resource, number>>;
+    readonly targetSystem?: string;
+    readonly account?: object;
+  }): Promise<{ readonly connectionId: string; readonly account: SandboxAccount }>;
+  close(): Promise<void>;
+}
+
+let logging = false;
+
+/** Once a process: what the Worker logs goes where the scan for secrets finds it. */
+function logToFile(): void {
+  if (logging) return;
+  logging = true;
+  const file = path.join(inject('logDir'), `${process.pid}-${randomBytes(3).toString('hex')}.log`);
+  installLogger(pino({ level: 'debug' }, destination({ dest: file, sync: true })));
+}
+
+export async function startHarness({ skipTime = [], overrides = {} }: HarnessOptions = {}): Promise<Harness> {
+  logToFile();
+  const sandbox = await startSandbox();
+  const { store } = await openTestStore();
+  const taskQueue = `test-${randomBytes(4).toString('hex')}`;
+  const config = readConfig({
+    env: {},
+    overrides: {
+      MAESN_API_KEY: sandbox.apiKey,
+      MAESN_BASE_URL: sandbox.url,
+      MAESN_SYNC_TASK_QUEUE: taskQueue,
+      MAESN_SYNC_SHUTDOWN_GRACE: '1 second',
+      MAESN_TIMEOUT: '5 seconds',
+      ...overrides,
+    },
+    sandbox: true,
+  });
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
+  const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection }));
+  const temporal = client(skipTime.includes('started by client'));
+  const worker = await createSyncWorker({
+    config,
+    connection,
+    namespace: 'default',
+    temporal: client(skipTime.includes('started by Activities')),
+    store,
+    maesn: createConfiguredMaesnClient(config),
+    workflowBundlePath: inject('workflowBundlePath'),
+  });
+  const running = worker.run();
+  const sync = createMaesnSync({
+    temporal,
+    store,
+    taskQueue,
+    reauthorization: reauthorizationTimes(config),
+  });
+
+  return {
+    sandbox,
+    store,
+    sync,
+    temporal,
+    async connect({ records, targetSystem = 'sevdesk', account: more = {} }) {
+      const account = sandbox.addAccount({ targetSystem, records, ...more });
+      const connectionId = `c-${randomBytes(5).toString('hex')}`;
+      await sync.addConnection({ connectionId, targetSystem, accountKey: account.accountKey });
+      return { connectionId, account };
+    },
+    async close() {
+      worker.shutdown();
+      await running;
+      await connection.close();
+      await store.close();
+      await sandbox.close();
+    },
+  };
+}

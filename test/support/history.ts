@@ -1,0 +1,29 @@
+/** Reading what Temporal wrote down. */
+import type { Client } from '@temporalio/client';
+import { tsToMs } from '@temporalio/common/lib/time.js';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import protoModule from '@temporalio/proto';
+
+const { EventType } = protoModule.temporal.api.enums.v1;
+
+export interface HistoryEvent {
+  readonly type: string;
+  /** Milliseconds since 1970; virtual time where the Workflow skips. */
+  readonly atMs: number;
+}
+
+export async function readEvents(temporal: Client, workflowId: string, runId?: string): Promise<HistoryEvent[]> {
+  const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+  return (events ?? []).map(({ eventType, eventTime }) => ({
+    type: (EventType[eventType ?? 0] ?? 'unknown').replace('EVENT_TYPE_', ''),
+    atMs: tsToMs(eventTime),
+  }));
+}
+
+/** The whole history as text, every payload decoded: what anybody who can read it can read. */
+export async function readHistoryText(temporal: Client, workflowId: string, runId?: string): Promise<string> {
+  const json = historyToJSON(await temporal.workflow.getHandle(workflowId, runId).fetchHistory());
+  return JSON.stringify(json, (name, value: unknown) =>
+    name === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value,
+  );
+}
