@@ -14,15 +14,17 @@ export interface DataFolder {
 /** A process that was killed leaves its lock behind; after this time without a sign of life it counts for nothing. */
 const STALE_LOCK_MS = 10_000;
 
+/** Long enough to outlast the lock of a process that was killed a moment ago. */
+const WAIT_FOR_LOCK_S = 15;
+
 /** Opens the folder for this process alone: PGlite's files do not stand two. */
-export async function openDataFolder(dir: string): Promise<DataFolder> {
+export async function openDataFolder(dir: string, waitForLockS = WAIT_FOR_LOCK_S): Promise<DataFolder> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const release = await lock(dir, {
     lockfilePath: path.join(dir, 'lock'),
     stale: STALE_LOCK_MS,
     update: STALE_LOCK_MS / 5,
-    // Long enough to outlast the lock of a process that was killed a moment ago.
-    retries: { retries: 15, factor: 1, minTimeout: 1_000 },
+    retries: { retries: waitForLockS, factor: 1, minTimeout: 1_000 },
     // A laptop that slept or an event loop that stalled missed its update; that is not a second process.
     onCompromised: () => undefined,
   }).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 /** A Temporal dev server as a process of our own, which ends when this process ends, however it ends. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { Socket, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,7 +66,8 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     ...extraArgs,
   ];
 
-  const log = await open(path.join(dataDir, 'temporal-server.log'), 'w+');
+  const logFile = path.join(dataDir, 'temporal-server.log');
+  const log = await open(logFile, 'w');
   const watchdog = spawn(process.execPath, ['-e', WATCHDOG, binary.path, ...args], {
     stdio: ['pipe', 'ignore', log.fd],
     // A group of its own: Ctrl-C is for us, and the Worker still needs the server while it shuts down.
@@ -89,7 +90,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     await Promise.race([
       untilHealthy(`${HOST}:${port}`),
       exited.then(async () => {
-        const said = (await log.readFile('utf8').catch(() => '')).trim().slice(-1_000);
+        const said = (await readFile(logFile, 'utf8').catch(() => '')).trim().slice(-1_000);
         throw new Error(`The Temporal dev server (${binary.path}) ended while it started: ${said || 'it said nothing'}`);
       }),
     ]);

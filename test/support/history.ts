@@ -22,8 +22,9 @@ export async function readEvents(temporal: Client, workflowId: string, runId?: s
 
 /** The whole history as text, every payload decoded: what anybody who can read it can read. */
 export async function readHistoryText(temporal: Client, workflowId: string, runId?: string): Promise<string> {
-  const json = historyToJSON(await temporal.workflow.getHandle(workflowId, runId).fetchHistory());
-  return JSON.stringify(json, (name, value: unknown) =>
+  const text = historyToJSON(await temporal.workflow.getHandle(workflowId, runId).fetchHistory());
+  const decoded: unknown = JSON.parse(text, (name, value: unknown) =>
     name === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value,
   );
+  return JSON.stringify(decoded);
 }

@@ -1,0 +1,132 @@
+/** One end user's books in one target system, and the key that opens them. */
+import { randomBytes } from 'node:crypto';
+import type { Resource } from '../src/spec/resources.js';
+import { createBooks } from './books.js';
+import type { Books, MalformedRule } from './books.js';
+import { createFaultScript } from './faults.js';
+import type { FaultRule, FaultScript } from './faults.js';
+import { createTasks } from './tasks.js';
+import type { Tasks } from './tasks.js';
+
+/** The target system has no such collection: 404 where only the name is given. */
+export type UnsupportedResource = Resource | { readonly resource: Resource; readonly status: 404 | 405 };
+
+export interface AccountOptions {
+  /** Shown to the end user, and what the records depend on. Default: the name of an invented firm. */
+  readonly name?: string;
+  readonly targetSystem: string;
+  /** How many records of each resource there are; 0 of those not named. */
+  readonly records: Partial<Record<Resource, number>>;
+  readonly unsupported?: readonly UnsupportedResource[];
+  /** Requests must carry it; else they are answered with 400. Absent: any company is accepted. */
+  readonly companyId?: string;
+  readonly environmentName?: string;
+  /** Lists of these are answered with a task that will hold the page. */
+  readonly asyncResources?: readonly Resource[];
+  /** How often a task says IN_PROGRESS before it says FINISHED. Default: 2. */
+  readonly pollsUntilFinished?: number;
+  readonly malformed?: readonly MalformedRule[];
+  /** Whether lists count their records in `meta.pagination`. Default: true. */
+  readonly pagination?: boolean;
+  /** `meta.warnings` of every list of the resource. */
+  readonly warnings?: Partial<Record<Resource, readonly string[]>>;
+}
+
+export interface SandboxAccount {
+  readonly name: string;
+  readonly targetSystem: string;
+  /** The current one; signing in again changes it. */
+  readonly accountKey: string;
+  readonly revoked: boolean;
+  /** From now on the key is answered with 401. */
+  revoke(): void;
+  /** The end user signs in again, without the page. Returns the account key, which is a new one by default. */
+  reconnect(options?: { readonly sameKey?: boolean }): string;
+  /** What the account holds now, in the order and the form of Maesn's list. */
+  records(resource: Resource): readonly unknown[];
+  count(resource: Resource): number;
+  /**
+   * Changes the record with that key, field by field, or inserts one at the end of the list; what is not given, the
+   * key included, is generated. Its modified date becomes now. Returns the whole record.
+   */
+  put(resource: Resource, fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
+  /** Records without a key are known by their position in the list, from 0. */
+  remove(resource: Resource, key: string | number): void;
+  fault(rule: FaultRule): void;
+  malform(rule: MalformedRule): void;
+}
+
+/** An account as the server sees it. */
+export interface OpenAccount extends SandboxAccount {
+  readonly options: AccountOptions;
+  readonly books: Books;
+  readonly faults: FaultScript;
+  readonly tasks: Tasks;
+  /** Requests under way, for target systems that allow only one. */
+  busy: number;
+}
+
+export interface AccountContext {
+  readonly name: string;
+  readonly seed: string;
+  readonly now: () => Date;
+  /** Makes the key known to the server. */
+  readonly onKey: (accountKey: string, account: OpenAccount) => void;
+}
+
+export function createAccount(options: AccountOptions, { name, seed, now, onKey }: AccountContext): OpenAccount {
+  const books = createBooks({ seed, name, records: options.records, now });
+  for (const rule of options.malformed ?? []) books.malform(rule);
+  const faults = createFaultScript(options.asyncResources ?? []);
+  let accountKey = createAccountKey();
+  let revoked = false;
+
+  const account: OpenAccount = {
+    name,
+    targetSystem: options.targetSystem,
+    options,
+    books,
+    faults,
+    tasks: createTasks(options.pollsUntilFinished ?? 2),
+    busy: 0,
+    get accountKey() {
+      return accountKey;
+    },
+    get revoked() {
+      return revoked;
+    },
+    revoke() {
+      revoked = true;
+    },
+    reconnect({ sameKey = false } = {}) {
+      revoked = false;
+      if (!sameKey) accountKey = createAccountKey();
+      onKey(accountKey, account);
+      return accountKey;
+    },
+    records: (resource) => books.list(resource, { offset: 0, count: Infinity }).records,
+    count: books.count,
+    put: books.put,
+    remove: (resource, key) => books.remove(resource, String(key)),
+    fault: faults.add,
+    malform: books.malform,
+  };
+  onKey(accountKey, account);
+  return account;
+}
+
+/** The status that answers for a collection which the target system does not have. */
+export function unsupportedStatus(account: OpenAccount, resource: Resource): 404 | 405 | undefined {
+  const found = account.options.unsupported?.find(
+    (entry) => (typeof entry === 'string' ? entry : entry.resource) === resource,
+  );
+  return typeof found === 'object' ? found.status : found && 404;
+}
+
+export function isAsync(account: OpenAccount, resource: Resource): boolean {
+  return account.options.asyncResources?.includes(resource) === true;
+}
+
+function createAccountKey(): string {
+  return `sandbox_account_key_${randomBytes(16).toString('hex')}`;
+}

@@ -1,0 +1,122 @@
+/** Maesn's API: the keys, the collections, the tasks, and the faults that come in between. */
+import { setTimeout } from 'node:timers/promises';
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
+import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import type { OpenAccount } from './account.js';
+import { toError, toSuccess } from './envelope.js';
+import type { Answer } from './envelope.js';
+import { sendFault } from './fault-answers.js';
+import type { FaultTarget } from './faults.js';
+import { answerList, answerTask } from './lists.js';
+import type { Registry } from './registry.js';
+import type { OpenEntry } from './request-log.js';
+
+export interface SandboxEnv {
+  readonly Bindings: HttpBindings;
+  readonly Variables: { readonly entry: OpenEntry; readonly account: OpenAccount };
+}
+
+export interface ApiOptions {
+  readonly registry: Registry;
+  readonly apiKey: string;
+  readonly latencyMs: number;
+  readonly now: () => Date;
+}
+
+interface Call {
+  readonly account: OpenAccount;
+  readonly params: URLSearchParams;
+  readonly taskFails: boolean;
+}
+
+export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hono<SandboxEnv> {
+  const api = new Hono<SandboxEnv>();
+  const integratorOnly = requireApiKey(apiKey);
+  const endUserOnly = requireAccountKey(registry);
+
+  api.get('/health', () => toResponse({ status: 200, body: { status: 'ok' } }));
+  api.use('/auth/*', integratorOnly);
+  api.use('/accounting/*', integratorOnly, endUserOnly);
+  api.use('/user/*', integratorOnly, endUserOnly);
+
+  for (const resource of RESOURCE_NAMES) {
+    const { path } = resourceRow(resource);
+    api.get(path, async (context) => {
+      const account = context.get('account');
+      context.get('entry').resource = resource;
+      account.busy += 1;
+      try {
+        if (latencyMs > 0) await setTimeout(latencyMs, undefined, { ref: false });
+        return await answerCall(context, resource, (call) => answerList({ ...call, resource }));
+      } finally {
+        account.busy -= 1;
+      }
+    });
+    api.all(path, () => toResponse(toError(405)));
+  }
+
+  api.get('/accounting/asyncTask/:taskId', (context) => {
+    const taskId = context.req.param('taskId');
+    context.get('entry').taskId = taskId;
+    return answerCall(context, 'asyncTask', (call) => answerTask({ ...call, taskId, now: now() }));
+  });
+  api.get('/accounting/profile', (context) =>
+    answerCall(context, 'profile', ({ account }) =>
+      toSuccess({ companyName: account.name, targetSystem: account.targetSystem }),
+    ),
+  );
+  api.get('/user/user-info', (context) =>
+    answerCall(context, 'userInfo', ({ account }) =>
+      toSuccess({ id: account.name, account_id: account.name, family_name: 'Krüger', name: 'Anna' }),
+    ),
+  );
+  return api;
+}
+
+export function toResponse({ status, body, headers }: Answer): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+  });
+}
+
+function requireApiKey(apiKey: string): MiddlewareHandler<SandboxEnv> {
+  return async (context, next) => {
+    if (context.req.header('x-api-key') !== apiKey) return toResponse(toError(403));
+    return next();
+  };
+}
+
+function requireAccountKey(registry: Registry): MiddlewareHandler<SandboxEnv> {
+  return async (context, next) => {
+    const { account, opens } = registry.open(context.req.header('x-account-key'));
+    if (account === undefined) return toResponse(toError(401));
+    context.get('entry').account = account.name;
+    if (!opens) return toResponse(toError(401));
+    context.set('account', account);
+    return next();
+  };
+}
+
+async function answerCall(
+  context: Context<SandboxEnv>,
+  target: FaultTarget,
+  toAnswer: (call: Call) => Answer,
+): Promise<Response> {
+  const account = context.get('account');
+  const entry = context.get('entry');
+  const params = new URL(context.req.url).searchParams;
+  const fault = account.faults.take({ target, page: Number(params.get('page') ?? 1) });
+  if (fault !== undefined) entry.fault = fault.kind;
+  if (fault?.kind === 'revoke') {
+    account.revoke();
+    return toResponse(toError(401));
+  }
+  const answer = () => toAnswer({ account, params, taskFails: fault?.kind === 'failedTask' });
+  if (fault === undefined || fault.kind === 'failedTask') return toResponse(answer());
+  entry.status = await sendFault({ fault, outgoing: context.env.outgoing, answer });
+  return RESPONSE_ALREADY_SENT;
+}

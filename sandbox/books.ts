@@ -1,0 +1,176 @@
+/**
+ * What one account holds: generated records, and on top of them only what differs. 100,000 records cost no memory
+ * until one is changed.
+ */
+import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import type { Resource } from '../src/spec/resources.js';
+import type { MaesnFields } from './records/context.js';
+import { createRecordSource } from './records/generators.js';
+
+/** A generated record that the list shows broken. */
+export interface MalformedRule {
+  readonly resource: Resource;
+  /** Which of the generated records, from 0. */
+  readonly index: number;
+  readonly as: 'noKey' | 'notAnObject' | 'badDate';
+}
+
+export interface BooksOptions {
+  readonly seed: string;
+  readonly name: string;
+  readonly records: Partial<Record<Resource, number>>;
+  readonly now: () => Date;
+}
+
+interface Change {
+  readonly fields: MaesnFields;
+  readonly modifiedAtMs: number;
+}
+
+interface Shelf {
+  /** How many records were ever here; the generated ones come first. */
+  size: number;
+  readonly generated: number;
+  readonly changes: Map<number, Change>;
+  readonly removed: Set<number>;
+  readonly added: Map<string, number>;
+  readonly malformed: Map<number, MalformedRule['as']>;
+  /** The records of the last list that was not simply all of them. */
+  listing: { readonly sinceMs: number | undefined; readonly numbers: readonly number[] } | undefined;
+}
+
+export interface Page {
+  readonly records: readonly unknown[];
+  readonly total: number;
+}
+
+export interface ListRange {
+  readonly offset: number;
+  readonly count: number;
+  /** Inclusive. */
+  readonly sinceMs?: number | undefined;
+}
+
+export type Books = ReturnType<typeof createBooks>;
+
+export function createBooks({ seed, name, records, now }: BooksOptions) {
+  const source = createRecordSource(seed, name);
+  const shelves = new Map(RESOURCE_NAMES.map((resource) => [resource, createShelf(resource, records[resource] ?? 0)]));
+
+  function shelfOf(resource: Resource): Shelf {
+    const shelf = shelves.get(resource);
+    if (shelf === undefined) throw new RangeError(`${String(resource)} is not a resource`);
+    return shelf;
+  }
+
+  const modifiedAtMs = (resource: Resource, n: number) =>
+    shelfOf(resource).changes.get(n)?.modifiedAtMs ?? source.modifiedAtMs(resource, n);
+
+  const fieldsOf = (resource: Resource, n: number) =>
+    shelfOf(resource).changes.get(n)?.fields ?? source.record(resource, n);
+
+  function listed(resource: Resource, n: number): unknown {
+    const as = shelfOf(resource).malformed.get(n);
+    return as === undefined ? fieldsOf(resource, n) : malform(resource, fieldsOf(resource, n), as);
+  }
+
+  function numbersSince(resource: Resource, sinceMs: number | undefined): readonly number[] {
+    const shelf = shelfOf(resource);
+    if (shelf.listing === undefined || shelf.listing.sinceMs !== sinceMs) {
+      const numbers = Array.from({ length: shelf.size }, (_, n) => n).filter(
+        (n) => !shelf.removed.has(n) && (sinceMs === undefined || modifiedAtMs(resource, n) >= sinceMs),
+      );
+      shelf.listing = { sinceMs, numbers };
+    }
+    return shelf.listing.numbers;
+  }
+
+  function list(resource: Resource, { offset, count, sinceMs }: ListRange): Page {
+    const shelf = shelfOf(resource);
+    if (sinceMs === undefined && shelf.removed.size === 0) {
+      const length = Math.max(0, Math.min(count, shelf.size - offset));
+      return { total: shelf.size, records: Array.from({ length }, (_, index) => listed(resource, offset + index)) };
+    }
+    const numbers = numbersSince(resource, sinceMs);
+    return { total: numbers.length, records: numbers.slice(offset, offset + count).map((n) => listed(resource, n)) };
+  }
+
+  function numberOf(resource: Resource, key: string): number | undefined {
+    const shelf = shelfOf(resource);
+    if (resourceRow(resource).key === null) return numbersSince(resource, undefined)[Number(key)];
+    const n = shelf.added.get(key) ?? source.indexOf(resource, key);
+    if (n === undefined || shelf.removed.has(n)) return undefined;
+    // Beyond the generated records a number belongs to whatever was put there.
+    return n < shelf.generated || shelf.added.get(key) === n ? n : undefined;
+  }
+
+  return {
+    list,
+    count: (resource: Resource) => shelfOf(resource).size - shelfOf(resource).removed.size,
+
+    put(resource: Resource, given: MaesnFields): MaesnFields {
+      const { key, modified } = resourceRow(resource);
+      const shelf = shelfOf(resource);
+      const time = now();
+      const known = key === null || given[key] === undefined ? undefined : numberOf(resource, toKey(given[key]));
+      const n = known ?? shelf.size;
+      const fields = {
+        ...fieldsOf(resource, n),
+        ...given,
+        ...(modified === null ? {} : { [modified]: time.toISOString() }),
+      };
+      if (known === undefined) {
+        shelf.size += 1;
+        if (key !== null) shelf.added.set(toKey(fields[key]), n);
+      }
+      shelf.changes.set(n, { fields, modifiedAtMs: time.getTime() });
+      shelf.malformed.delete(n);
+      shelf.listing = undefined;
+      return fields;
+    },
+
+    remove(resource: Resource, key: string): void {
+      const n = numberOf(resource, key);
+      if (n === undefined) throw new RangeError(`${resource} holds no record with the key ${JSON.stringify(key)}`);
+      const shelf = shelfOf(resource);
+      shelf.removed.add(n);
+      shelf.changes.delete(n);
+      shelf.listing = undefined;
+    },
+
+    malform({ resource, index, as }: MalformedRule): void {
+      const { key, modified } = resourceRow(resource);
+      const shelf = shelfOf(resource);
+      if (!Number.isInteger(index) || index < 0 || index >= shelf.generated) {
+        throw new RangeError(`malformed.index: ${resource} has no generated record ${index}`);
+      }
+      if (as === 'noKey' && key === null) throw new RangeError(`malformed.as: records of ${resource} have no key`);
+      if (as === 'badDate' && modified === null) throw new RangeError(`malformed.as: ${resource} have no date`);
+      shelf.malformed.set(index, as);
+    },
+  };
+}
+
+function createShelf(resource: Resource, count: number): Shelf {
+  if (!Number.isSafeInteger(count) || count < 0) throw new RangeError(`records.${resource}: ${count} is not a count`);
+  return {
+    size: count,
+    generated: count,
+    changes: new Map(),
+    removed: new Set(),
+    added: new Map(),
+    malformed: new Map(),
+    listing: undefined,
+  };
+}
+
+function toKey(value: unknown): string {
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  throw new TypeError('the key of a record is a string or a number');
+}
+
+function malform(resource: Resource, fields: MaesnFields, as: MalformedRule['as']): unknown {
+  const { key, modified } = resourceRow(resource);
+  if (as === 'notAnObject') return `${resource} record`;
+  return as === 'noKey' ? { ...fields, [String(key)]: null } : { ...fields, [String(modified)]: 'gestern' };
+}

@@ -1,0 +1,96 @@
+/** What a list and a task are answered with, faults aside. */
+import type { Resource } from '../src/spec/resources.js';
+import { resourceRow } from '../src/spec/resources.js';
+import { isAsync, unsupportedStatus } from './account.js';
+import type { OpenAccount } from './account.js';
+import { toBadRequest, toError, toSuccess } from './envelope.js';
+import type { Answer } from './envelope.js';
+import { parseListQuery } from './list-query.js';
+import type { ListQuery } from './list-query.js';
+
+/** AbaConnect runs one request of a client at a time and refuses any other. */
+const ONE_AT_A_TIME = 'abaconnect';
+
+export interface ListCall {
+  readonly account: OpenAccount;
+  readonly resource: Resource;
+  readonly params: URLSearchParams;
+  readonly taskFails: boolean;
+}
+
+export function answerList({ account, resource, params, taskFails }: ListCall): Answer {
+  const unsupported = unsupportedStatus(account, resource);
+  if (unsupported !== undefined) return toError(unsupported);
+  const otherBooks = refuseOtherBooks(account, params);
+  if (otherBooks !== undefined) return otherBooks;
+  if (account.targetSystem === ONE_AT_A_TIME && (account.busy > 1 || account.tasks.pollRunning())) {
+    return toError(400, { downstreamErrors: [{ message: 'Another request of this client is running.' }] });
+  }
+  const query = parseListQuery(resource, account.targetSystem, params);
+  if (typeof query === 'string') return toBadRequest(query);
+  if (!isAsync(account, resource)) return toPage(account, query, (records) => records);
+  const { taskId } = account.tasks.start(query, taskFails);
+  return { status: 200, body: { data: { taskId }, meta: {} } };
+}
+
+export interface TaskCall {
+  readonly account: OpenAccount;
+  readonly taskId: string;
+  readonly params: URLSearchParams;
+  readonly now: Date;
+}
+
+export function answerTask({ account, taskId, params, now }: TaskCall): Answer {
+  const otherBooks = refuseOtherBooks(account, params);
+  if (otherBooks !== undefined) return otherBooks;
+  const polled = account.tasks.poll(taskId);
+  if (polled === undefined) return toError(404);
+  const { task, ended } = polled;
+  if (!ended) return toSuccess({ status: 'IN_PROGRESS', information: [], responseData: null });
+  const toInformation = (type: string, message: string) => [
+    { filename: null, message, timestamp: now.toISOString(), type },
+  ];
+  if (task.fails) {
+    const information = toInformation('ERROR', 'The export was aborted.');
+    return toSuccess({ status: 'FAILED', information, responseData: null });
+  }
+  // A task keeps the filter of its list, and can be asked for another page of it.
+  const paging = parseListQuery(task.query.resource, account.targetSystem, pagingOf(params, task.query));
+  if (typeof paging === 'string') return toBadRequest(paging);
+  return toPage(account, { ...paging, sinceMs: task.query.sinceMs }, (records) => ({
+    status: 'FINISHED',
+    information: toInformation('INFO', 'The export is complete.'),
+    responseData: records,
+  }));
+}
+
+function pagingOf(params: URLSearchParams, { page, limit }: ListQuery): URLSearchParams {
+  return new URLSearchParams({
+    page: params.get('page') ?? String(page),
+    limit: params.get('limit') ?? String(limit),
+    // Checked when the task was started.
+    fiscalYearStartDate: '',
+  });
+}
+
+function toPage(account: OpenAccount, query: ListQuery, toData: (records: readonly unknown[]) => unknown): Answer {
+  const { resource, page, limit, sinceMs } = query;
+  const { paged } = resourceRow(resource);
+  const range = paged ? { offset: (page - 1) * limit, count: limit } : { offset: 0, count: Infinity };
+  const { total, records } = account.books.list(resource, { ...range, sinceMs });
+  const counted = paged && account.options.pagination !== false;
+  const pagination = counted
+    ? { total, perPage: limit, currentPage: page, totalPages: Math.ceil(total / limit) }
+    : null;
+  const warnings = account.options.warnings?.[resource];
+  return toSuccess(toData(records), { pagination, ...(warnings === undefined ? {} : { warnings }) });
+}
+
+/** Where an account holds one company of several, every request has to name it. */
+function refuseOtherBooks({ options }: OpenAccount, params: URLSearchParams): Answer | undefined {
+  for (const name of ['companyId', 'environmentName'] as const) {
+    const wanted = options[name];
+    if (wanted !== undefined && params.get(name) !== wanted) return toBadRequest(`${name}: does not match the account`);
+  }
+  return undefined;
+}

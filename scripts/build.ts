@@ -1,0 +1,18 @@
+/** Builds dist: the compiled sources, the migrations beside them, and the Workflow bundle that a Worker starts with. */
+import { execFileSync } from 'node:child_process';
+import { chmod, cp, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
+
+const file = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+await rm(file('dist'), { recursive: true, force: true });
+execFileSync(process.execPath, [file('node_modules/typescript/bin/tsc'), '-p', file('tsconfig.build.json')], { stdio: 'inherit' });
+await cp(file('src/store/migrations'), file('dist/src/store/migrations'), { recursive: true });
+const { code } = await bundleWorkflowCode({
+  workflowsPath: file('dist/src/workflows/index.js'),
+  logger: new DefaultLogger('WARN'),
+});
+await writeFile(file('dist/workflow-bundle.js'), code);
+await chmod(file('dist/src/cli.js'), 0o755);
+console.log('dist is built.');

@@ -1,0 +1,93 @@
+/** The parts of the documents that are made from the tables in the code. */
+import prettyMs from 'pretty-ms';
+import { VARIABLES } from '../src/config.js';
+import { BACKOFF_COEFFICIENT, ERROR_GUIDE, FAILURE_TYPES, MAXIMUM_INTERVAL_MS, errorRule } from '../src/spec/error-guide.js';
+import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+
+const ACTIONS = {
+  retry: 'retried',
+  reauthorize: 'not retried: waits until the end user has signed in again',
+  fail: 'not retried',
+} as const;
+
+function statuses(type: (typeof FAILURE_TYPES)[number]): string {
+  const exact = new Set(FAILURE_TYPES.flatMap((name) => errorRule(name).statuses));
+  const texts = errorRule(type).statuses.map((status) => {
+    if (typeof status === 'number') return String(status);
+    const [from] = status;
+    if (type === 'InvalidResponse') return '2xx that is not the envelope, 3xx';
+    return exact.size === 0 ? `${from / 100}xx` : `other ${from / 100}xx`;
+  });
+  return texts.length === 0 ? 'no answer, time-out' : texts.join(', ');
+}
+
+function firstDelay(type: (typeof FAILURE_TYPES)[number]): string {
+  const { initialIntervalMs, maximumAttempts } = errorRule(type);
+  if (initialIntervalMs === undefined) return '-';
+  const first =
+    typeof initialIntervalMs === 'number'
+      ? prettyMs(initialIntervalMs, { verbose: true })
+      : `${initialIntervalMs.map((ms) => ms / 1000).join('-')} seconds`;
+  const end = maximumAttempts === undefined ? '' : `; given up after ${maximumAttempts} in a row`;
+  return `after ${first}, then x${BACKOFF_COEFFICIENT}, at most ${prettyMs(MAXIMUM_INTERVAL_MS, { verbose: true })}${end}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Name -> Markdown. */
+export const SECTIONS: Readonly<Record<string, string>> = {
+  'error guide': table(
+    ['answer', 'failure type', 'what happens', 'when', 'advice in the failure'],
+    FAILURE_TYPES.map((type) => [
+      statuses(type),
+      `\`${type}\``,
+      ACTIONS[ERROR_GUIDE[type].action],
+      firstDelay(type),
+      errorRule(type).advice,
+    ]),
+  ),
+  configuration: table(
+    ['variable', 'default', 'what it is'],
+    Object.entries(VARIABLES).map(([name, schema]) => {
+      const value = defaultOf(schema);
+      return [`\`${name}\``, value === undefined ? '-' : `\`${value}\``, schema.meta()?.description ?? ''];
+    }),
+  ),
+  resources: table(
+    ['resource', 'path', 'key', 'modified', 'second walk'],
+    RESOURCE_NAMES.map((resource) => {
+      const { path, key, modified, incremental } = resourceRow(resource);
+      return [`\`${resource}\``, `\`${path}\``, key ?? 'none: a snapshot', modified ?? '-', incremental ? 'what changed' : 'all'];
+    }),
+  ),
+};
+
+/** The default as it would be written in the environment. */
+function defaultOf(schema: (typeof VARIABLES)[keyof typeof VARIABLES]): string | undefined {
+  const { def } = schema;
+  return 'defaultValue' in def ? String(def.defaultValue) : undefined;
+}
+
+/** Puts every section between its markers; a document keeps what it has no markers for. */
+export function withSections(document: string): string {
+  return Object.entries(SECTIONS).reduce((text, [name, content]) => {
+    const markers = new RegExp(`(<!-- generated: ${name} -->)[\\s\\S]*?(<!-- end -->)`);
+    return text.replace(markers, (_all, begin: string, end: string) => `${begin}\n\n${content}\n\n${end}`);
+  }, document);
+}
+
+export function envExample(): string {
+  const variables = Object.entries(VARIABLES).map(([name, schema]) => {
+    const description = (schema.meta()?.description ?? '').replaceAll('`', '');
+    return `# ${description}\n#${name}=${defaultOf(schema) ?? ''}\n`;
+  });
+  return [
+    '# Copy to .env. Everything has a default; what you set here wins. Made by `npm run docs`.',
+    '# Temporal is found through its own standard variables: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS...',
+    '',
+    ...variables,
+  ].join('\n');
+}

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MaesnSyncError } from '../src/client.js';
+import type { MaesnSync } from '../src/client.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+
+let harness: Harness;
+let sync: MaesnSync;
+beforeAll(async () => {
+  harness = await startHarness();
+  ({ sync } = harness);
+  await sync.addConnection({ connectionId: 'known', targetSystem: 'xero', accountKey: 'k' });
+});
+afterAll(() => harness.close());
+
+/** What a caller in JavaScript may pass, whatever the types say. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+const wrong = (value: unknown) => value as never;
+
+describe('wrong input', () => {
+  it.each([
+    [
+      'a connection without anything',
+      () => sync.addConnection(wrong({})),
+      ['connectionId', 'targetSystem', 'accountKey'],
+    ],
+    ['an id that could not be part of a Workflow id', () => sync.connection('a/b'), ['input']],
+    [
+      'a system that is none',
+      () => sync.addConnection(wrong({ connectionId: 'a', targetSystem: 'X Y', accountKey: 'k' })),
+      ['targetSystem'],
+    ],
+    [
+      'a field that does not exist',
+      () => sync.addConnection(wrong({ connectionId: 'a', targetSystem: 'x', accountKey: 'k', key: 1 })),
+      ['input'],
+    ],
+    [
+      'a date that is none',
+      () =>
+        sync.addConnection({
+          connectionId: 'a',
+          targetSystem: 'x',
+          accountKey: 'k',
+          fiscalYearStartDate: '2026-13-01',
+        }),
+      ['fiscalYearStartDate'],
+    ],
+    [
+      'a resource that does not exist',
+      () => sync.startSync('known', wrong({ resources: ['invoices', 'cats'] })),
+      ['resources.1'],
+    ],
+    ['no resources', () => sync.startSync('known', { resources: [] }), ['resources']],
+    ['an interval that is none', () => sync.startSync('known', { every: 'now and then' }), ['every']],
+    ['an interval of nothing', () => sync.startSync('known', { every: 0 }), ['every']],
+    ['a pause without reason', () => sync.pauseSync('known', wrong({})), ['reason']],
+    ['an empty key', () => sync.reauthorized('known', ''), ['input']],
+    ['a page of notices without end', () => sync.notices({ limit: 1e9 }), ['limit']],
+  ])('%s is refused and named, and nothing is done', async (_name, call, fields) => {
+    const error: unknown = await call().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(MaesnSyncError);
+    expect(error).toMatchObject({ code: 'InvalidInput', issues: fields.map((field) => ({ field })) });
+    expect(await sync.connections()).toHaveLength(1);
+    expect((await sync.connection('known')).keyVersion).toBe(1);
+  });
+});
+
+describe('a connection', () => {
+  it('that does not exist is named, whatever is asked of it', async () => {
+    const calls = [
+      sync.connection('none'),
+      sync.startSync('none'),
+      sync.syncStatus('none'),
+      sync.pauseSync('none', { reason: 'x' }),
+      sync.resumeSync('none'),
+      sync.cancelSync('none'),
+      sync.syncNow('none'),
+      sync.reauthorized('none', 'k'),
+      sync.removeConnection('none'),
+    ];
+    for (const call of await Promise.allSettled(calls)) {
+      expect(call).toMatchObject({ status: 'rejected', reason: { code: 'ConnectionNotFound' } });
+    }
+  });
+
+  it('is not added over another', async () => {
+    const again = sync.addConnection({ connectionId: 'known', targetSystem: 'xero', accountKey: 'other' });
+    await expect(again).rejects.toMatchObject({ code: 'ConnectionExists' });
+  });
+
+  it('never shows its key', async () => {
+    expect(JSON.stringify(await sync.connections())).not.toMatch(/accountKey/);
+  });
+
+  it('that was never synced says so, and has nothing to pause', async () => {
+    expect(await sync.syncStatus('known')).toMatchObject({ state: 'NotStarted', resources: {} });
+    await expect(sync.pauseSync('known', { reason: 'x' })).rejects.toMatchObject({ code: 'SyncNotRunning' });
+    await expect(sync.resumeSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
+    await expect(sync.cancelSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
+  });
+});

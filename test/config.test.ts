@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, VARIABLES, readConfig, required } from '../src/config.js';
+
+describe('the environment', () => {
+  it('needs nothing: every variable has a default or may be absent', () => {
+    expect(readConfig({ env: {} })).toMatchObject({
+      MAESN_BASE_URL: 'https://api.maesn.dev',
+      MAESN_TIMEOUT: 30_000,
+      MAESN_SYNC_REMIND_EVERY: 86_400_000,
+    });
+  });
+
+  it('names all that is wrong, at once', () => {
+    const env = {
+      MAESN_BASE_URL: 'ftp://x',
+      MAESN_TIMEOUT: 'soon',
+      LOG_LEVEL: 'loud',
+      MAESN_SYNC_SEALING_KEY: 'short',
+    };
+    expect(() => readConfig({ env })).toThrow(ConfigError);
+    const message = (() => {
+      try {
+        return readConfig({ env });
+      } catch (error) {
+        return String(error);
+      }
+    })();
+    for (const name of Object.keys(env)) expect(message).toContain(name);
+    expect(message).toContain('openssl rand -base64 32');
+  });
+
+  it.each([
+    ['250 ms', 250],
+    ['1 second', 1_000],
+    ['1.5 minutes', 90_000],
+    ['2h', 7_200_000],
+    ['14 days', 1_209_600_000],
+  ])('reads %s', (text, ms) => {
+    expect(readConfig({ env: { MAESN_TIMEOUT: text } }).MAESN_TIMEOUT).toBe(ms);
+  });
+
+  it('takes an empty variable for one that is not set', () => {
+    expect(readConfig({ env: { MAESN_API_KEY: '', MAESN_TIMEOUT: '' } })).toMatchObject({ MAESN_TIMEOUT: 30_000 });
+  });
+
+  it('refuses to ask Maesn faster than the guide allows, outside the sandbox', () => {
+    const env = { MAESN_RETRY_TIME_SCALE: '60' };
+    expect(() => readConfig({ env })).toThrow('MAESN_RETRY_TIME_SCALE');
+    expect(readConfig({ env, sandbox: true }).MAESN_RETRY_TIME_SCALE).toBe(60);
+  });
+
+  it('names what a process cannot do without', () => {
+    expect(() => required(readConfig({ env: {} }), 'DATABASE_URL')).toThrow('DATABASE_URL: must be set');
+  });
+
+  it.each(Object.entries(VARIABLES))('%s is described', (_name, schema) => {
+    expect(schema.meta()?.description).toMatch(/\.$/);
+  });
+});

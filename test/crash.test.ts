@@ -1,0 +1,120 @@
+/** The Worker is killed, really: `kill -9` of a process that holds the store and walks. */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { startSandbox } from '../sandbox/index.js';
+import type { Sandbox } from '../sandbox/index.js';
+import { openDataFolder } from '../src/embedded/data-folder.js';
+import { openStore } from '../src/store/index.js';
+import type { Store } from '../src/store/index.js';
+import { createSkippingClient } from './support/skipping-client.js';
+import { expectSameRecords } from './support/records.js';
+import { createTestDatabase } from './support/store.js';
+import { waitFor } from './support/wait.js';
+
+const KILLS = 5;
+const PAGES = 200;
+
+let sandbox: Sandbox;
+let dataDir: string;
+let databaseUrl: string | undefined;
+let connection: Connection;
+beforeAll(async () => {
+  sandbox = await startSandbox({ latencyMs: 20 });
+  dataDir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-crash-'));
+  databaseUrl = await createTestDatabase();
+  connection = await Connection.connect({ address: inject('temporalAddress') });
+});
+afterAll(async () => {
+  await connection.close();
+  await sandbox.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+/** Opens the store while no Worker has it. */
+async function withStore<Result>(use: (store: Store) => Promise<Result>): Promise<Result> {
+  const folder = await openDataFolder(dataDir);
+  const store = await openStore({ databaseUrl, pgliteDir: folder.pgliteDir, sealingKey: folder.sealingKey });
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+    await folder.release();
+  }
+}
+
+async function startWorker(overrides: Record<string, string>): Promise<ChildProcess> {
+  const settings = {
+    temporalAddress: inject('temporalAddress'),
+    workflowBundlePath: inject('workflowBundlePath'),
+    logFile: path.join(inject('logDir'), `crash-${randomBytes(3).toString('hex')}.log`),
+    dataDir,
+    databaseUrl,
+    overrides,
+  };
+  const child = fork(
+    fileURLToPath(new URL('./fixtures/worker-process.ts', import.meta.url)),
+    [JSON.stringify(settings)],
+    {
+      execArgv: ['--import', 'tsx'],
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
+    },
+  );
+  const [said] = await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => Promise.reject(new Error('the Worker ended before it was ready'))),
+  ]);
+  expect(said).toBe('ready');
+  return child;
+}
+
+it(`a Worker that is killed ${KILLS} times in one walk repeats at most a page each time, loses nothing and doubles nothing`, async () => {
+  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: PAGES * 100 } });
+  const connectionId = `crash-${randomBytes(4).toString('hex')}`;
+  await withStore((store) =>
+    store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }),
+  );
+  const taskQueue = `crash-${randomBytes(4).toString('hex')}`;
+  const overrides = {
+    MAESN_API_KEY: sandbox.apiKey,
+    MAESN_BASE_URL: sandbox.url,
+    MAESN_SYNC_TASK_QUEUE: taskQueue,
+  };
+  // Virtual time skips the delays before the retries; the heartbeat time-outs before them are real.
+  const temporal: Client = createSkippingClient({ connection });
+  const handle = await temporal.workflow.start('syncConnection', {
+    workflowId: `sync/${connectionId}`,
+    taskQueue,
+    args: [{ connectionId, resources: ['invoices'] }],
+  });
+  const requests = () => sandbox.requests.filter(({ account: name }) => name === account.name);
+
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const worker = await startWorker(overrides);
+    const before = requests().length;
+    await waitFor('the walk has moved', () => requests().length >= before + 15);
+    const gone = once(worker, 'exit');
+    worker.kill('SIGKILL');
+    await gone;
+  }
+  const worker = await startWorker(overrides);
+  await handle.result();
+  const gone = once(worker, 'exit');
+  worker.send('stop');
+  expect(await gone).toEqual([0, null]);
+
+  const pages = requests().map(({ page }) => page ?? 0);
+  expect(new Set(pages).size).toBe(PAGES);
+  expect(pages.length - PAGES).toBeLessThanOrEqual(KILLS);
+  // In order, and never back by more than the page that was in flight.
+  const steps = pages.slice(1).map((page, index) => page - (pages[index] ?? 0));
+  expect(steps.filter((step) => step !== 1 && step !== 0)).toEqual([]);
+  await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));
+}, 300_000);

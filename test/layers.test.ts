@@ -1,0 +1,95 @@
+/** Who may import whom. Types are free: they are gone at run time. */
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** What each part of `src` may import values of, besides itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  spec: [],
+  maesn: ['spec'],
+  store: ['spec', 'maesn'],
+  // Of the Workflows only the names of their messages and ids: what they say to each other over Temporal.
+  activities: ['spec', 'maesn', 'store', 'workflows/messages'],
+  workflows: ['spec'],
+  'config.ts': [],
+  'temporal.ts': [],
+  'logging.ts': [],
+  'client-errors.ts': [],
+  'sync-status.ts': ['spec', 'workflows/messages'],
+  'client.ts': ['spec', 'store', 'workflows/messages', 'client-errors', 'config', 'sync-status', 'temporal'],
+  'health.ts': [],
+  'worker.ts': ['activities', 'maesn', 'store', 'config', 'health', 'temporal'],
+  embedded: ['store', 'config', 'temporal'],
+  'service.ts': ['client', 'config', 'embedded', 'temporal', 'worker'],
+  'cli.ts': ['config', 'logging', 'service', 'store', 'worker', '../sandbox'],
+};
+
+const SRC = path.resolve(import.meta.dirname, '../src');
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+}
+
+/** Value imports of a source text, as written. */
+function valueImports(source: string): string[] {
+  const statements = source.matchAll(
+    /^(?:import|export)\s+(?!type\b)(?:[^'";]*?\bfrom\s+)?'([^']+)'|\bimport\('([^']+)'\)/gm,
+  );
+  return [...statements].map(([, from, dynamic]) => from ?? dynamic ?? '');
+}
+
+function importsOf(file: string): Import[] {
+  const full = path.join(SRC, file);
+  return valueImports(readFileSync(full, 'utf8')).map((target) => ({
+    file,
+    target: target.startsWith('.')
+      ? path.relative(SRC, path.resolve(path.dirname(full), target)).replace(/\.js$/, '')
+      : target,
+  }));
+}
+
+const FILES = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+const partOf = (file: string) => file.split('/')[0] ?? file;
+
+function forbidden({ file, target }: Import): boolean {
+  if (!/^[a-z.-]+(?:\/|$)/.test(target) || target.startsWith('@')) return false;
+  const part = partOf(file);
+  const isOurs = target.startsWith('../') || FILES.includes(`${target}.ts`);
+  if (!isOurs || partOf(target) === part) return false;
+  return !(MAY_IMPORT[part] ?? []).some((allowed) => target === allowed || target.startsWith(`${allowed}/`));
+}
+
+describe('the layers', () => {
+  it('are told of every part of src', () => {
+    expect(FILES.map(partOf).filter((part) => !(part in MAY_IMPORT))).toEqual([]);
+  });
+
+  it.each(FILES)('src/%s imports only what is below it', (file) => {
+    expect(importsOf(file).filter(forbidden)).toEqual([]);
+  });
+
+  it.each(FILES.filter((file) => /^(?:spec|workflows)\//.test(file)))('src/%s is free of Node', (file) => {
+    expect(importsOf(file).filter(({ target }) => target.startsWith('node:'))).toEqual([]);
+  });
+
+  it('of spec import nothing at all', () => {
+    const outside = FILES.filter((file) => file.startsWith('spec/')).flatMap(importsOf);
+    expect(outside.filter(({ target }) => !target.startsWith('spec/'))).toEqual([]);
+  });
+
+  it('are broken by what breaks them', () => {
+    expect(valueImports("import { a } from '../store/index.js';\nimport type { B } from './b.js';")).toEqual([
+      '../store/index.js',
+    ]);
+    expect(valueImports("import {\n  a,\n  b,\n} from 'x';\nexport * from './c.js';\nawait import('./d.js')")).toEqual([
+      'x',
+      './c.js',
+      './d.js',
+    ]);
+    expect(forbidden({ file: 'workflows/sync-connection.ts', target: 'activities/index' })).toBe(true);
+    expect(forbidden({ file: 'activities/attempt.ts', target: 'workflows/sync-connection' })).toBe(true);
+    expect(forbidden({ file: 'store/index.ts', target: 'client' })).toBe(true);
+    expect(forbidden({ file: 'client.ts', target: '../sandbox/index' })).toBe(true);
+  });
+});

@@ -1,0 +1,281 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RESOURCE_NAMES } from '../src/spec/resources.js';
+import type { Resource } from '../src/spec/resources.js';
+import type { SyncReport } from '../src/workflows/messages.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { expectSameRecords } from './support/records.js';
+import { waitFor } from './support/wait.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness();
+});
+afterAll(() => harness.close());
+
+const TWELVE: readonly Resource[] = RESOURCE_NAMES.slice(0, 12);
+
+const requestsOf = (name: string) => harness.sandbox.requests.filter(({ account }) => account === name);
+const refusals = (name: string) => requestsOf(name).filter(({ status }) => status === 401);
+
+async function noticesOf(connectionId: string): Promise<string[]> {
+  const all = await harness.sync.notices({ limit: 1_000 });
+  return all.filter((notice) => notice.connectionId === connectionId).map(({ type }) => type);
+}
+
+const awaiting = (connectionId: string) =>
+  waitFor('the sync awaits reauthorisation', async () => {
+    const status = await harness.sync.syncStatus(connectionId);
+    return (
+      status.state === 'AwaitingReauthorization' && status.connection.status === 'awaiting_reauthorization' && status
+    );
+  });
+
+const closed = (workflowId: string) =>
+  waitFor(`${workflowId} has ended`, async () => {
+    const { status } = await harness.temporal.workflow.getHandle(workflowId).describe();
+    return status.name !== 'RUNNING' && status.name;
+  });
+
+const told = (connectionId: string, type: string) =>
+  waitFor(`${type} is told`, async () => (await noticesOf(connectionId)).includes(type));
+
+async function result(connectionId: string): Promise<SyncReport> {
+  return harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+}
+
+describe('a revoked login', () => {
+  it('costs one 401 and one notice for twelve resources, and the walk goes on at the page where it was parked', async () => {
+    const records = Object.fromEntries(TWELVE.map((resource) => [resource, 350]));
+    const { connectionId, account } = await harness.connect({ records });
+    const parkedAt = TWELVE[5];
+    if (parkedAt === undefined) throw new Error('there are twelve');
+    account.fault({ resource: parkedAt, page: 3, answer: 'revoke' });
+    const { runId } = await harness.sync.startSync(connectionId, { resources: TWELVE });
+
+    const status = await awaiting(connectionId);
+    expect(status).toMatchObject({ resource: parkedAt, resources: { [parkedAt]: { parkedAtPage: 3, pages: 2 } } });
+    await told(connectionId, 'connection.reauthorization_required');
+    const parked = requestsOf(account.name).length;
+
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    const report = await result(connectionId);
+    expect(report.resources[parkedAt]).toMatchObject({ reauthorizations: 1, parkedAtPage: 3, pages: 4, records: 350 });
+    expect((await harness.sync.syncStatus(connectionId)).runId).toBe(runId);
+
+    const after = requestsOf(account.name).slice(parked);
+    expect(after[0]).toMatchObject({ path: '/accounting/profile', status: 200 });
+    expect(after[1]).toMatchObject({ resource: parkedAt, page: 3, status: 200 });
+    expect(refusals(account.name)).toHaveLength(1);
+    await closed(`reauthorize/${connectionId}`);
+    expect(await noticesOf(connectionId)).toEqual(['connection.reauthorization_required', 'connection.reauthorized']);
+    await expectSameRecords(harness.store, connectionId, account, TWELVE);
+  });
+
+  it('is over when the same key works again', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    await harness.sync.reauthorized(connectionId, account.reconnect({ sameKey: true }));
+    await result(connectionId);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('can happen again in the same run', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 450 } });
+    for (const page of [2, 4]) account.fault({ resource: 'items', page, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    for (const round of [1, 2]) {
+      await waitFor(`round ${round}`, async () => {
+        const { status, round: now } = await harness.sync.connection(connectionId);
+        return status === 'awaiting_reauthorization' && now === round;
+      });
+      await harness.sync.reauthorized(connectionId, account.reconnect());
+    }
+    const report = await result(connectionId);
+    expect(report.resources.items).toMatchObject({ reauthorizations: 2, parkedAtPage: 4, records: 450 });
+    expect(refusals(account.name)).toHaveLength(2);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('releases every Workflow that waits', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    // Another Workflow of the same connection, such as a write: it meets the 401 without a request, and joins.
+    const other = await harness.temporal.workflow.start('syncConnection', {
+      workflowId: `other/${connectionId}`,
+      taskQueue: (await harness.temporal.workflow.getHandle(`sync/${connectionId}`).describe()).taskQueue,
+      args: [{ connectionId, resources: ['customers'] }],
+    });
+    await waitFor('the other waits too', async () => {
+      const status: { state: string } = await other.query('status');
+      return status.state === 'AwaitingReauthorization';
+    });
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await Promise.all([other.result(), result(connectionId)]);
+    expect(refusals(account.name)).toHaveLength(1);
+    expect((await noticesOf(connectionId)).filter((type) => type.endsWith('required'))).toHaveLength(1);
+  });
+});
+
+describe('a wrong key', () => {
+  it('leads to another wait and another notice, not to a retry', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    for (const wrong of [1, 2]) {
+      await harness.sync.reauthorized(connectionId, `sandbox_account_key_wrong_${wrong}`);
+      await waitFor('the probe is refused', async () => {
+        const { refusedVersion } = await harness.sync.connection(connectionId);
+        return refusedVersion === wrong + 1;
+      });
+    }
+    expect((await harness.sync.syncStatus(connectionId)).state).toBe('AwaitingReauthorization');
+    const probes = harness.sandbox.requests.filter(
+      ({ path, status }) => path === '/accounting/profile' && status === 401,
+    );
+    expect(probes).toHaveLength(2);
+    expect(refusals(account.name)).toHaveLength(1);
+    expect(await noticesOf(connectionId)).toEqual(
+      Array.from({ length: 3 }, () => 'connection.reauthorization_required'),
+    );
+
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await result(connectionId);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+});
+
+describe('a Signal', () => {
+  it('that comes for an old version, twice, or with nonsense changes nothing', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    await told(connectionId, 'connection.reauthorization_required');
+    const before = requestsOf(account.name).length;
+    const reauthorize = harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`);
+    // No newer key was stored: whatever is signalled, Maesn is not asked, and nobody is released.
+    await reauthorize.signal('reauthorized');
+    await reauthorize.signal('reauthorized', { version: 1 });
+    await reauthorize.signal('reauthorized', 'nonsense', 7, null);
+    await reauthorize.signal('joined');
+    await reauthorize.signal('unheard of');
+    await harness.temporal.workflow.getHandle(`sync/${connectionId}`).signal('reauthorizationSettled');
+    await waitFor('it has seen them', async () => {
+      const { events } = await reauthorize.fetchHistory();
+      const signals = events?.filter(
+        ({ workflowExecutionSignaledEventAttributes }) => workflowExecutionSignaledEventAttributes,
+      );
+      return (signals?.length ?? 0) >= 6;
+    });
+    await awaiting(connectionId);
+    expect(requestsOf(account.name)).toHaveLength(before);
+
+    const key = account.reconnect();
+    await Promise.all([harness.sync.reauthorized(connectionId, key), harness.sync.reauthorized(connectionId, key)]);
+    await result(connectionId);
+    await closed(`reauthorize/${connectionId}`);
+    expect((await noticesOf(connectionId)).filter((type) => type === 'connection.reauthorized')).toHaveLength(1);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('that comes before anything went wrong changes nothing but the key', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+    const connection = await harness.sync.reauthorized(connectionId, account.reconnect());
+    expect(connection).toMatchObject({ status: 'active', keyVersion: 2 });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await result(connectionId);
+    expect(await noticesOf(connectionId)).toEqual([]);
+  });
+});
+
+describe('while a connection awaits reauthorisation', () => {
+  it('a cancelled sync waits no more, and nothing is asked for the connection', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    await harness.sync.cancelSync(connectionId);
+    expect(await closed(`sync/${connectionId}`)).toBe('CANCELLED');
+    const asked = requestsOf(account.name).length;
+
+    // The next sync finds out without asking Maesn, and goes on at page 2 once somebody has signed in.
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    expect(requestsOf(account.name)).toHaveLength(asked);
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await result(connectionId);
+    expect(refusals(account.name)).toHaveLength(1);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('a terminated reauthorizeConnection is started again by the key that comes', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    await harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`).terminate('by mistake');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await result(connectionId);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('removing the connection ends everything of it', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    await harness.sync.removeConnection(connectionId);
+    expect(await closed(`sync/${connectionId}`)).toBe('TERMINATED');
+    expect(await closed(`reauthorize/${connectionId}`)).toBe('TERMINATED');
+    await expect(harness.sync.syncStatus(connectionId)).rejects.toMatchObject({ code: 'ConnectionNotFound' });
+    expect(await harness.store.records.count(connectionId)).toEqual({});
+  });
+});
+
+describe('when nobody signs in', () => {
+  let patient: Harness;
+  beforeAll(async () => {
+    patient = await startHarness({
+      skipTime: ['started by Activities'],
+      overrides: { MAESN_SYNC_REMIND_EVERY: '1 day', MAESN_SYNC_REAUTHORIZATION_EXPIRES: '3.5 days' },
+    });
+  });
+  afterAll(() => patient.close());
+
+  it('the application is reminded, and then the sync ends and says what to do', async () => {
+    const { connectionId, account } = await patient.connect({ records: { items: 250 } });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await patient.sync.startSync(connectionId, { resources: ['items'] });
+    await patient.temporal.workflow
+      .getHandle(`sync/${connectionId}`)
+      .result()
+      .catch(() => undefined);
+    const status = await patient.sync.syncStatus(connectionId);
+    expect(status).toMatchObject({
+      state: 'Failed',
+      failure: { type: 'ReauthorizationExpired' },
+      connection: { status: 'reauthorization_expired' },
+    });
+    expect(status.failure?.message).toContain('Reconnect it, then start the sync again');
+    const notices = (await patient.sync.notices()).map(({ type }) => type);
+    expect(notices).toEqual([
+      'connection.reauthorization_required',
+      ...Array.from({ length: 3 }, () => 'connection.reauthorization_reminder'),
+      'connection.reauthorization_expired',
+    ]);
+
+    // The customer comes after all: the walk goes on where it stopped, in a new run.
+    expect(await patient.sync.reauthorized(connectionId, account.reconnect())).toMatchObject({ status: 'active' });
+    const asked = patient.sandbox.requests.length;
+    await patient.sync.startSync(connectionId, { resources: ['items'] });
+    await patient.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+    expect(patient.sandbox.requests[asked]).toMatchObject({ resource: 'items', page: 2 });
+    await expectSameRecords(patient.store, connectionId, account, ['items']);
+  });
+});

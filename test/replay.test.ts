@@ -1,0 +1,105 @@
+/**
+ * Workflows that began under an earlier build go on under this one: their recorded histories are replayed. After a change
+ * that a recorded history must be kept for, record anew into another folder: `RECORD_HISTORIES=1 npx vitest run test/replay.test.ts`.
+ */
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { DeterminismViolationError, Worker } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { waitFor } from './support/wait.js';
+
+const HISTORIES = path.join(import.meta.dirname, 'histories');
+const RECORDING = (process.env['RECORD_HISTORIES'] ?? '') !== '';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness();
+});
+afterAll(() => harness.close());
+
+/** `history`: JSON text. */
+async function replay(history: string): Promise<void> {
+  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundlePath') } }, JSON.parse(history));
+}
+
+async function recordOf(workflowId: string, runId?: string): Promise<string> {
+  return historyToJSON(await harness.temporal.workflow.getHandle(workflowId, runId).fetchHistory());
+}
+
+function keep(name: string, history: string): void {
+  if (!RECORDING) return;
+  mkdirSync(HISTORIES, { recursive: true });
+  writeFileSync(path.join(HISTORIES, `${name}.json`), `${history}\n`);
+}
+
+describe('this build', () => {
+  it('replays what it has just done: a pause, two failures, a wait for reauthorisation, a repeat', async () => {
+    const { connectionId, account } = await harness.connect({
+      records: { customers: 250, items: 250, offers: 5, bills: 5 },
+    });
+    account.fault({ resource: 'customers', page: 2, answer: 'hang' });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    account.fault({ resource: 'offers', request: 1, answer: { status: 404 } });
+    account.fault({ resource: 'bills', request: 1, answer: { status: 403 } });
+    const { runId } = await harness.sync.startSync(connectionId, {
+      resources: ['customers', 'items', 'offers', 'bills'],
+      every: '1 hour',
+    });
+    await waitFor('page 2 hangs', () =>
+      harness.sandbox.requests.some(({ account: of, page }) => of === account.name && page === 2),
+    );
+    await harness.sync.pauseSync(connectionId, { reason: 'to be recorded' });
+    await harness.sync.resumeSync(connectionId);
+    await waitFor(
+      'it waits',
+      async () => (await harness.sync.connection(connectionId)).status === 'awaiting_reauthorization',
+    );
+    await harness.sync.reauthorized(connectionId, 'sandbox_account_key_wrong_0');
+    await waitFor(
+      'the probe is refused',
+      async () => (await harness.sync.connection(connectionId)).refusedVersion === 2,
+    );
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await waitFor('it is idle', async () => (await harness.sync.syncStatus(connectionId)).state === 'Idle');
+    await harness.sync.cancelSync(connectionId);
+    await waitFor('it is cancelled', async () => (await harness.sync.syncStatus(connectionId)).state === 'Cancelled');
+
+    const first = await recordOf(`sync/${connectionId}`, runId);
+    const second = await recordOf(`sync/${connectionId}`);
+    const reauthorize = await recordOf(`reauthorize/${connectionId}`);
+    for (const [name, history] of Object.entries({ first, second, reauthorize })) {
+      await replay(history);
+      keep(name, history);
+    }
+  });
+});
+
+describe('a recorded history', () => {
+  const recorded = RECORDING ? [] : readdirSync(HISTORIES);
+
+  it('is there for each Workflow', () => {
+    expect(recorded.length >= 3 || RECORDING).toBe(true);
+  });
+
+  it.each(recorded)('%s is replayed by this build', async (file) => {
+    await replay(readFileSync(path.join(HISTORIES, file), 'utf8'));
+  });
+
+  it.each(recorded)('%s, altered, is refused', async (file) => {
+    const text = readFileSync(path.join(HISTORIES, file), 'utf8');
+    const altered = text.replace(/"name": "(?:pullResource|openReauthorization)"/, '"name": "somethingElse"').replace(
+      // The run that only waits schedules no Activity: it waits by a timer, which is taken away.
+      /"timerId": "1"/g,
+      '"timerId": "99"',
+    );
+    expect(altered).not.toBe(text);
+    await expect(replay(altered)).rejects.toThrow(DeterminismViolationError);
+  });
+});
+
+it('protobufjs is one version for all of Temporal’s packages: histories can be read', () => {
+  expect(() => historyFromJSON({ events: [] })).not.toThrow();
+});

@@ -1,0 +1,100 @@
+/**
+ * The delays of the error guide, read out of Temporal's own history: the Workflows run in virtual time, and every skip
+ * of a retry delay is an event with the virtual time at which the next attempt began.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SandboxAccount } from '../sandbox/index.js';
+import { syncConnectionId } from '../src/workflows/messages.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { readEvents } from './support/history.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness({ skipTime: ['started by client'], overrides: { MAESN_TIMEOUT: '1 second' } });
+});
+afterAll(() => harness.close());
+
+type Answer = Parameters<SandboxAccount['fault']>[0]['answer'];
+const status = (code: number, retryAfter?: number | string): Answer => ({
+  status: code,
+  ...(retryAfter === undefined ? {} : { retryAfter }),
+});
+
+/** Seconds that each retry waited, when the first requests for invoices get these answers. */
+async function delaysAfter(answers: readonly Answer[]): Promise<number[]> {
+  const { connectionId, account } = await harness.connect({ records: { invoices: 5 } });
+  for (const [index, answer] of answers.entries()) account.fault({ resource: 'invoices', request: index + 1, answer });
+  const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['invoices'] });
+  await harness.temporal.workflow.getHandle(workflowId).result();
+  const events = await readEvents(harness.temporal, syncConnectionId(connectionId));
+  const scheduled = events.find(({ type }) => type === 'ACTIVITY_TASK_SCHEDULED');
+  const skips = events.filter(({ type }) => type === 'WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED');
+  const times = [scheduled?.atMs ?? 0, ...skips.map(({ atMs }) => atMs)];
+  return times.slice(1).map((atMs, index) => (atMs - (times[index] ?? 0)) / 1000);
+}
+
+/** Within 1 % and a second; the attempt itself takes part of that second. */
+function expectDelays(seen: readonly number[], guide: readonly (readonly [min: number, max: number])[]): void {
+  expect(seen).toHaveLength(guide.length);
+  for (const [index, [min, max]] of guide.entries()) {
+    expect(seen[index], `delay ${index + 1} of ${seen.join(', ')}`).toBeGreaterThanOrEqual(min * 0.99 - 0.01);
+    expect(seen[index], `delay ${index + 1} of ${seen.join(', ')}`).toBeLessThanOrEqual(max * 1.01 + 1);
+  }
+}
+
+const exactly = (seconds: number) => [seconds, seconds] as const;
+/** 15 to 30 seconds after the first, twice that after the second, ... */
+const serverSide = (nth: number) => [15 * 2 ** (nth - 1), 30 * 2 ** (nth - 1)] as const;
+
+describe('the delay before the next attempt', () => {
+  it('after 429 is one minute, then 2, 4, 8 and 16', async () => {
+    expectDelays(
+      await delaysAfter(Array.from({ length: 5 }, () => status(429))),
+      [60, 120, 240, 480, 960].map(exactly),
+    );
+  });
+
+  it('after 500 is 15 to 30 seconds, then grows exponentially', async () => {
+    const delays = await delaysAfter(Array.from({ length: 5 }, () => status(500)));
+    expectDelays(delays, [1, 2, 3, 4, 5].map(serverSide));
+  });
+
+  it('counts per type of failure', async () => {
+    const delays = await delaysAfter([status(429), status(500), status(429), status(503), status(500), status(429)]);
+    expectDelays(delays, [exactly(60), serverSide(1), exactly(120), serverSide(1), serverSide(2), exactly(240)]);
+  });
+
+  it('is what Retry-After asks for in seconds, when that is longer', async () => {
+    const delays = await delaysAfter([status(429, 300), status(429, 5), status(503, 7_200)]);
+    expectDelays(delays, [exactly(300), exactly(120), exactly(7_200)]);
+  });
+
+  it('is what Retry-After asks for as a date', async () => {
+    const date = new Date(Date.now() + 600_000).toUTCString();
+    const [delay = 0] = await delaysAfter([status(429, date)]);
+    // The date has whole seconds, and the request comes a moment after it was written.
+    expect(delay).toBeGreaterThan(595);
+    expect(delay).toBeLessThanOrEqual(602);
+  });
+
+  it.each(['cut', 'hang', 'garbage'] as const)('after an answer that is none (%s) is that of a 500', async (answer) => {
+    const seen = await delaysAfter([answer, answer]);
+    // Up to the time-out of one second passes before silence is known for what it is.
+    expectDelays(
+      seen.map((delay) => (answer === 'hang' ? delay - 1 : delay)),
+      [serverSide(1), serverSide(2)],
+    );
+  });
+
+  it('starts anew with every page that came through', async () => {
+    const { connectionId, account } = await harness.connect({ records: { invoices: 300 } });
+    for (const page of [1, 2, 3]) account.fault({ resource: 'invoices', page, times: 2, answer: status(429) });
+    const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['invoices'] });
+    await harness.temporal.workflow.getHandle(workflowId).result();
+    const events = await readEvents(harness.temporal, workflowId);
+    const skips = events.filter(({ type }) => type === 'WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED');
+    const delays = skips.slice(1).map(({ atMs }, index) => (atMs - (skips[index]?.atMs ?? 0)) / 1000);
+    expectDelays(delays, [120, 60, 120, 60, 120].map(exactly));
+  });
+});

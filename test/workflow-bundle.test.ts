@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
+import { expect, inject, it } from 'vitest';
+
+/** The modules in a Workflow bundle, as webpack names them. */
+function modules(): string[] {
+  const bundle = readFileSync(inject('workflowBundlePath'), 'utf8');
+  return [...bundle.matchAll(/^\/\*\*\*\/ "\.\/([^"]+)"/gm)].map(([, file = '']) => file);
+}
+
+it('the Workflow bundle holds the Workflows and the tables, and nothing else of ours', () => {
+  const ours = modules().filter((file) => !file.startsWith('node_modules/'));
+  expect(ours).toContain('src/workflows/sync-connection.ts');
+  expect(ours.filter((file) => !/^src\/(?:workflows|spec)\//.test(file))).toEqual([]);
+});
+
+it('the Workflow bundle has no library but Temporal’s and what that needs', () => {
+  const libraries = modules().map((file) => /^node_modules\/((?:@[\w-]+\/)?[\w-]+)\//.exec(file)?.[1]);
+  const others = [...new Set(libraries)].filter((name) => name !== undefined && !name.startsWith('@temporalio/'));
+  expect(others.toSorted()).toEqual(['long', 'ms', 'nexus-rpc']);
+});
+
+it('a Workflow that imports an Activity’s code is refused', async () => {
+  const dir = await mkdtemp(path.join(import.meta.dirname, 'bundle-'));
+  try {
+    const workflowsPath = path.join(dir, 'workflows.ts');
+    await writeFile(workflowsPath, "export { createPullResource } from '../../src/activities/pull-resource.js';\n");
+    await expect(
+      bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR', () => undefined) }),
+    ).rejects.toThrow();
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
