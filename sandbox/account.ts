@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Resource } from '../src/spec/resources.js';
 import { createBooks } from './books.js';
-import type { Books, MalformedRule } from './books.js';
+import type { Books } from './books.js';
 import { createFaultScript } from './faults.js';
 import type { FaultRule, FaultScript } from './faults.js';
+import type { MalformedRule } from './malformed.js';
 import { createTasks } from './tasks.js';
 import type { Tasks } from './tasks.js';
 
@@ -105,11 +106,11 @@ export function createAccount(options: AccountOptions, { name, seed, now, onKey 
       return accountKey;
     },
     records: (resource) => books.list(resource, { offset: 0, count: Infinity }).records,
-    count: books.count,
-    put: books.put,
+    count: (resource) => books.count(resource),
+    put: (resource, fields) => books.put(resource, fields),
     remove: (resource, key) => books.remove(resource, String(key)),
-    fault: faults.add,
-    malform: books.malform,
+    fault: (rule) => faults.add(rule),
+    malform: (rule) => books.malform(rule),
   };
   onKey(accountKey, account);
   return account;

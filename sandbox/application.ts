@@ -12,7 +12,7 @@ export interface ApplicationOptions {
   readonly maesnUrl: string;
   readonly apiKey: string;
   /** Called for every notice, with a fresh link when the end user must sign in again. */
-  onNotice(notice: Notice, reconnectUrl: string | undefined): void | Promise<void>;
+  readonly onNotice: (notice: Notice, reconnectUrl: string | undefined) => void | Promise<void>;
 }
 
 export interface Application {

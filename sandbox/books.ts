@@ -4,16 +4,10 @@
  */
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
+import { assertPossible, malform } from './malformed.js';
+import type { MalformedRule } from './malformed.js';
 import type { MaesnFields } from './records/context.js';
 import { createRecordSource } from './records/generators.js';
-
-/** A generated record that the list shows broken. */
-export interface MalformedRule {
-  readonly resource: Resource;
-  /** Which of the generated records, from 0. */
-  readonly index: number;
-  readonly as: 'noKey' | 'notAnObject' | 'badDate';
-}
 
 export interface BooksOptions {
   readonly seed: string;
@@ -59,7 +53,7 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
 
   function shelfOf(resource: Resource): Shelf {
     const shelf = shelves.get(resource);
-    if (shelf === undefined) throw new RangeError(`${String(resource)} is not a resource`);
+    if (shelf === undefined) throw new RangeError(`${resource} is not a resource`);
     return shelf;
   }
 
@@ -138,15 +132,10 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
       shelf.listing = undefined;
     },
 
-    malform({ resource, index, as }: MalformedRule): void {
-      const { key, modified } = resourceRow(resource);
-      const shelf = shelfOf(resource);
-      if (!Number.isInteger(index) || index < 0 || index >= shelf.generated) {
-        throw new RangeError(`malformed.index: ${resource} has no generated record ${index}`);
-      }
-      if (as === 'noKey' && key === null) throw new RangeError(`malformed.as: records of ${resource} have no key`);
-      if (as === 'badDate' && modified === null) throw new RangeError(`malformed.as: ${resource} have no date`);
-      shelf.malformed.set(index, as);
+    malform(rule: MalformedRule): void {
+      const shelf = shelfOf(rule.resource);
+      assertPossible(rule, shelf.generated);
+      shelf.malformed.set(rule.index, rule.as);
     },
   };
 }
@@ -167,10 +156,4 @@ function createShelf(resource: Resource, count: number): Shelf {
 function toKey(value: unknown): string {
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   throw new TypeError('the key of a record is a string or a number');
-}
-
-function malform(resource: Resource, fields: MaesnFields, as: MalformedRule['as']): unknown {
-  const { key, modified } = resourceRow(resource);
-  if (as === 'notAnObject') return `${resource} record`;
-  return as === 'noKey' ? { ...fields, [String(key)]: null } : { ...fields, [String(modified)]: 'gestern' };
 }

@@ -23,36 +23,47 @@ const HTML = '<!doctype html><html lang="en"><title>Bad gateway</title><h1>Bad g
 
 /** Returns the status that the client sees; `null`: none. */
 export async function sendFault({ fault, outgoing, answer }: SendFaultInput): Promise<number | null> {
-  const send = (status: number, type: string, body: string, headers: Record<string, string> = {}) => {
-    outgoing.writeHead(status, { 'content-type': type, ...headers }).end(body);
-    return status;
-  };
-  switch (fault.kind) {
-    case 'status': {
-      const retryAfter = fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
-      return send(fault.status, JSON_TYPE, JSON.stringify(toError(fault.status, fault).body), retryAfter);
-    }
-    case 'garbage':
-      return send(200, JSON_TYPE, 'Internal error: ORA-01555 snapshot too old');
-    case 'html':
-      return send(fault.status, 'text/html; charset=utf-8', HTML);
-    case 'empty':
-      return send(200, JSON_TYPE, '');
-    case 'wrongEnvelope':
-      return send(200, JSON_TYPE, JSON.stringify({ ...toSuccess(undefined).body, data: { result: 'ok' } }));
-    case 'redirect':
-      return send(302, 'text/plain', '', { location: fault.location });
-    case 'truncated':
-      return sendTruncated(outgoing, answer(), fault.connection);
-    case 'huge':
-      return sendHuge(outgoing, fault.bytes);
-    case 'cut':
-      outgoing.destroy();
-      return null;
-    case 'hang':
-      if (!outgoing.closed) await once(outgoing, 'close');
-      return null;
+  if (fault.kind === 'hang') {
+    if (!outgoing.closed) await once(outgoing, 'close');
+    return null;
   }
+  if (fault.kind === 'cut') {
+    outgoing.destroy();
+    return null;
+  }
+  if (fault.kind === 'truncated') return sendTruncated(outgoing, answer(), fault.connection);
+  if (fault.kind === 'huge') return sendHuge(outgoing, fault.bytes);
+  const { status, body, ...headers } = toReply(fault);
+  outgoing.writeHead(status, headers).end(body);
+  return status;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: string;
+  readonly 'content-type': string;
+  readonly 'retry-after'?: string;
+  readonly location?: string;
+}
+
+/** Sent with 200, as if all were well. */
+const UNUSABLE_BODIES = {
+  garbage: 'Internal error: ORA-01555 snapshot too old',
+  empty: '',
+  wrongEnvelope: JSON.stringify(toSuccess({ result: 'ok' }).body),
+} as const;
+
+function toReply(fault: Exclude<SentFault, { kind: 'hang' | 'cut' | 'truncated' | 'huge' }>): Reply {
+  if (fault.kind === 'html') {
+    return { status: fault.status, body: HTML, 'content-type': 'text/html; charset=utf-8' };
+  }
+  if (fault.kind === 'redirect') {
+    return { status: 302, body: '', 'content-type': 'text/plain', location: fault.location };
+  }
+  if (fault.kind !== 'status') return { status: 200, body: UNUSABLE_BODIES[fault.kind], 'content-type': JSON_TYPE };
+  const { status, retryAfter } = fault;
+  const reply = { status, body: JSON.stringify(toError(status, fault).body), 'content-type': JSON_TYPE };
+  return retryAfter === undefined ? reply : { ...reply, 'retry-after': String(retryAfter) };
 }
 
 async function sendTruncated(

@@ -2,5 +2,5 @@ export { startSandbox } from './server.js';
 export type { Sandbox, SandboxOptions } from './server.js';
 export type { AccountOptions, SandboxAccount, UnsupportedResource } from './account.js';
 export type { Fault, FaultAnswer, FaultKind, FaultRule, FaultTarget } from './faults.js';
-export type { MalformedRule } from './books.js';
+export type { MalformedRule } from './malformed.js';
 export type { LoggedRequest } from './request-log.js';

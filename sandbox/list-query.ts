@@ -11,12 +11,12 @@ export interface ListQuery {
   readonly sinceMs: number | undefined;
 }
 
-export const LIMITS: readonly number[] = [5, 10, 20, 50, 100];
+const LIMITS: readonly number[] = [5, 10, 20, 50, 100];
 const DEFAULT_LIMIT = 20;
 
 const isoDate = z.iso.datetime({ offset: true }).or(z.iso.date());
 
-/** Lexware Office refuses fractions of a second. Source: its API's documentation of date filters. */
+/** Lexware Office refuses fractions of a second. Source: Maesn’s documentation. */
 const WHOLE_SECONDS = 'lexware-office';
 
 /** The DATEV export reads these out of a fiscal year that the caller names. */

@@ -2,18 +2,13 @@
 import { html } from 'hono/html';
 import type { OpenAccount } from './account.js';
 import { toPage } from './html.js';
+import type { Markup } from './html.js';
 import type { Login } from './login.js';
 
 export function showLogin(login: Login, accounts: readonly OpenAccount[], status = 200): Promise<Response> {
   const own = accounts.filter(({ targetSystem }) => targetSystem === login.targetSystem);
   // A login that was lost is what a person most likely came to renew.
   const preselected = own.find(({ revoked }) => revoked) ?? own[0];
-  const choice = (value: string, label: string, checked: boolean) => html`
-    <label>
-      <input type="radio" name="account" value="${value}" required ${checked ? 'checked' : ''} />
-      <span>${label}</span>
-    </label>
-  `;
   return toPage({
     title: `Sign in to ${login.targetSystem}`,
     status,
@@ -25,13 +20,13 @@ export function showLogin(login: Login, accounts: readonly OpenAccount[], status
         <fieldset>
           <legend>Which books?</legend>
           ${own.map((account) =>
-            choice(
+            showChoice(
               account.name,
               account.revoked ? `${account.name} (login revoked)` : account.name,
               account === preselected,
             ),
           )}
-          ${choice('', 'A new account with 25 records of everything', preselected === undefined)}
+          ${showChoice('', 'A new account with 25 records of everything', preselected === undefined)}
         </fieldset>
         <p>
           <button class="primary" name="action" value="signIn">Sign in</button>
@@ -60,4 +55,13 @@ export function showOutcome(outcome: 'signed in' | 'cancelled'): Promise<Respons
     narrow: true,
     body: html`<p>You can close this page.</p>`,
   });
+}
+
+function showChoice(value: string, label: string, checked: boolean): Markup {
+  return html`
+    <label>
+      <input type="radio" name="account" value="${value}" required ${checked ? 'checked' : ''} />
+      <span>${label}</span>
+    </label>
+  `;
 }

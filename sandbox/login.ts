@@ -7,6 +7,8 @@ import type { OpenAccount } from './account.js';
 import { toResponse } from './api.js';
 import type { SandboxEnv } from './api.js';
 import { toBadRequest, toError } from './envelope.js';
+import { credentials, loginRequest, postedLoginRequest } from './login-request.js';
+import type { LoginRequest } from './login-request.js';
 import { showEndedLogin, showLogin, showOutcome } from './login-page.js';
 import { isTargetSystem } from './registry.js';
 import type { Registry } from './registry.js';
@@ -32,28 +34,6 @@ export interface Login {
   used: boolean;
 }
 
-const httpUrl = z.url({ protocol: /^https?$/ }).optional();
-
-const asked = z
-  .object({
-    callbackUrl: httpUrl,
-    cancelCallbackUrl: httpUrl,
-    webhookCallbackUrl: httpUrl,
-    companyId: z.string().optional(),
-  })
-  .refine((login) => login.callbackUrl !== undefined || login.webhookCallbackUrl !== undefined, {
-    path: ['callbackUrl'],
-    message: 'is required: the account key would reach nobody',
-  });
-
-/** As Maesn writes it in the body of `POST /auth/:targetSystem`. */
-const askedByPost = z
-  .looseObject({ callBackUrl: z.unknown() })
-  .transform(({ callBackUrl, ...rest }) => ({ ...rest, callbackUrl: callBackUrl }))
-  .pipe(asked);
-
-const credentials = z.object({ apiKey: z.string().min(1) });
-
 const WEBHOOK_TIMEOUT_MS = 5_000;
 const NEW_ACCOUNT_RECORDS = Object.fromEntries(RESOURCE_NAMES.map((resource) => [resource, 25]));
 
@@ -61,11 +41,7 @@ export function createLogin({ registry, url, now, loginTtlMs, signal }: LoginOpt
   const login = new Hono<SandboxEnv>();
   const logins = new Map<string, Login>();
 
-  function open(
-    targetSystem: string,
-    parsed: z.ZodSafeParseResult<z.infer<typeof asked>>,
-    status: 200 | 201,
-  ): Response {
+  function open(targetSystem: string, parsed: z.ZodSafeParseResult<LoginRequest>, status: 200 | 201): Response {
     if (!isTargetSystem(targetSystem)) return toResponse(toError(405));
     if (!parsed.success) return toResponse(toBadRequest(z.prettifyError(parsed.error)));
     const { callbackUrl, cancelCallbackUrl, webhookCallbackUrl, companyId } = parsed.data;
@@ -90,11 +66,11 @@ export function createLogin({ registry, url, now, loginTtlMs, signal }: LoginOpt
   }
 
   login.get('/auth/:targetSystem', (context) =>
-    open(context.req.param('targetSystem'), asked.safeParse(context.req.query()), 200),
+    open(context.req.param('targetSystem'), loginRequest.safeParse(context.req.query()), 200),
   );
 
   login.post('/auth/:targetSystem', async (context) => {
-    const parsed = askedByPost.safeParse(await readJson(context.req.raw));
+    const parsed = postedLoginRequest.safeParse(await readJson(context.req.raw));
     return open(context.req.param('targetSystem'), parsed, 201);
   });
 

@@ -10,6 +10,10 @@ export function createRegistry({ seed, now }: { readonly seed: string; readonly 
   /** Dead keys stay: a request with one is still known to be that account's. */
   const byKey = new Map<string, OpenAccount>();
 
+  function onKey(accountKey: string, account: OpenAccount): void {
+    byKey.set(accountKey, account);
+  }
+
   return {
     get accounts(): readonly OpenAccount[] {
       return [...accounts.values()];
@@ -20,7 +24,6 @@ export function createRegistry({ seed, now }: { readonly seed: string; readonly 
       if (name === '' || accounts.has(name)) throw new RangeError(`name: there is an account ${JSON.stringify(name)}`);
       if (!isTargetSystem(options.targetSystem))
         throw new RangeError(`targetSystem: ${options.targetSystem} is no slug`);
-      const onKey = (accountKey: string, opened: OpenAccount) => byKey.set(accountKey, opened);
       const account = createAccount(options, { name, seed, now, onKey });
       accounts.set(name, account);
       return account;

@@ -12,6 +12,7 @@ export interface LoggedRequest {
   readonly path: string;
   readonly resource?: Resource;
   readonly taskId?: string;
+  /** As the request wrote it, like all parameters here. */
   readonly page?: string;
   readonly limit?: string;
   readonly lastModifiedAt?: string;
@@ -25,9 +26,9 @@ export interface LoggedRequest {
 /** An entry while its request is under way. */
 export type OpenEntry = { -readonly [Field in keyof LoggedRequest]: LoggedRequest[Field] };
 
+/** Only these parameters: a callback URL can carry anything. */
 const LOGGED_PARAMETERS = ['page', 'limit', 'lastModifiedAt', 'companyId', 'environmentName'] as const;
 
-/** Only these parameters: a callback URL can carry anything. */
 export function toEntry(method: string, url: URL, time: Date): OpenEntry {
   const entry: OpenEntry = { time: time.toISOString(), method, path: url.pathname, status: null };
   for (const name of LOGGED_PARAMETERS) {

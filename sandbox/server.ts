@@ -73,9 +73,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   app.route('/', createStatusPage(registry, requests));
   app.notFound(() => toResponse(toError(404)));
 
-  const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
   server.listen(port, host);
   await once(server, 'listening');
+  const closed = once(server, 'close');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the sandbox listens on no port');
   url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
@@ -87,13 +89,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     get accounts() {
       return registry.accounts;
     },
-    addAccount: registry.add,
+    addAccount: (account) => registry.add(account),
     async close() {
-      if (closing.signal.aborted) return;
-      closing.abort();
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
+      if (!closing.signal.aborted) {
+        closing.abort();
+        server.close();
+        server.closeAllConnections();
+      }
       await closed;
     },
   };

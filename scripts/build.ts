@@ -7,7 +7,9 @@ import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
 const file = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 await rm(file('dist'), { recursive: true, force: true });
-execFileSync(process.execPath, [file('node_modules/typescript/bin/tsc'), '-p', file('tsconfig.build.json')], { stdio: 'inherit' });
+execFileSync(process.execPath, [file('node_modules/typescript/bin/tsc'), '-p', file('tsconfig.build.json')], {
+  stdio: 'inherit',
+});
 await cp(file('src/store/migrations'), file('dist/src/store/migrations'), { recursive: true });
 const { code } = await bundleWorkflowCode({
   workflowsPath: file('dist/src/workflows/index.js'),

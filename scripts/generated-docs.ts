@@ -1,7 +1,13 @@
 /** The parts of the documents that are made from the tables in the code. */
 import prettyMs from 'pretty-ms';
 import { VARIABLES } from '../src/config.js';
-import { BACKOFF_COEFFICIENT, ERROR_GUIDE, FAILURE_TYPES, MAXIMUM_INTERVAL_MS, errorRule } from '../src/spec/error-guide.js';
+import {
+  BACKOFF_COEFFICIENT,
+  ERROR_GUIDE,
+  FAILURE_TYPES,
+  MAXIMUM_INTERVAL_MS,
+  errorRule,
+} from '../src/spec/error-guide.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 
 const ACTIONS = {
@@ -32,8 +38,11 @@ function firstDelay(type: (typeof FAILURE_TYPES)[number]): string {
   return `after ${first}, then x${BACKOFF_COEFFICIENT}, at most ${prettyMs(MAXIMUM_INTERVAL_MS, { verbose: true })}${end}`;
 }
 
+function line(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
@@ -60,7 +69,13 @@ export const SECTIONS: Readonly<Record<string, string>> = {
     ['resource', 'path', 'key', 'modified', 'second walk'],
     RESOURCE_NAMES.map((resource) => {
       const { path, key, modified, incremental } = resourceRow(resource);
-      return [`\`${resource}\``, `\`${path}\``, key ?? 'none: a snapshot', modified ?? '-', incremental ? 'what changed' : 'all'];
+      return [
+        `\`${resource}\``,
+        `\`${path}\``,
+        key ?? 'none: a snapshot',
+        modified ?? '-',
+        incremental ? 'what changed' : 'all',
+      ];
     }),
   ),
 };

@@ -18,7 +18,6 @@ const dev = defineCommand({
   run: () =>
     runProcess(async (config) => {
       installLogger(createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL }));
-      const say = (line: string) => console.log(line);
       const sandboxed = config.MAESN_API_KEY === undefined ? await import('../sandbox/trial.js') : undefined;
       const trial = await sandboxed?.startTrial();
       const service = await startService({
@@ -66,7 +65,7 @@ const migrate = defineCommand({
         sealingKey: required(config, 'MAESN_SYNC_SEALING_KEY'),
       });
       await store.close();
-      console.log('The tables are up to date.');
+      say('The tables are up to date.');
     }),
 });
 
@@ -77,6 +76,10 @@ const main = defineCommand({
   },
   subCommands: { dev, worker, migrate },
 });
+
+function say(line: string): void {
+  console.log(line);
+}
 
 /** Exit codes: 0 done, 1 failed, 2 the environment is not right. */
 async function runProcess(run: (config: Config) => Promise<void>): Promise<void> {

@@ -55,7 +55,7 @@ export async function callTemporal<Result>(connectionId: string, call: () => Pro
     return await call();
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) {
-      throw new MaesnSyncError('SyncNotRunning', `No sync of connection ${connectionId} is running.`, { cause: error });
+      throw notRunning(connectionId, error);
     }
     if (error instanceof WorkflowUpdateFailedError) {
       throw new MaesnSyncError('Refused', `Refused: ${error.cause?.message ?? error.message}.`, { cause: error });
@@ -65,4 +65,8 @@ export async function callTemporal<Result>(connectionId: string, call: () => Pro
     }
     throw error;
   }
+}
+
+export function notRunning(connectionId: string, cause?: unknown): MaesnSyncError {
+  return new MaesnSyncError('SyncNotRunning', `No sync of connection ${connectionId} is running.`, { cause });
 }

@@ -9,7 +9,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Duration } from '@temporalio/common';
 import { z } from 'zod';
-import { MaesnSyncError, callTemporal, parseInput } from './client-errors.js';
+import { MaesnSyncError, callTemporal, notRunning, parseInput } from './client-errors.js';
 import { readConfig, reauthorizationTimes, required } from './config.js';
 import type { Environment } from './config.js';
 import { RESOURCE_NAMES } from './spec/resources.js';
@@ -253,7 +253,12 @@ export function createMaesnSync({ temporal, store, taskQueue, reauthorization, o
 
     async cancelSync(id) {
       await find(id);
-      await callTemporal(id, () => syncOf(id).cancel());
+      await callTemporal(id, async () => {
+        const { status } = await syncOf(id).describe();
+        // Temporal takes a cancellation of what has ended for done.
+        if (status.name !== 'RUNNING') throw notRunning(id);
+        await syncOf(id).cancel();
+      });
     },
 
     async reauthorized(id, key) {

@@ -100,8 +100,8 @@ async function withProgress(
   if (current === undefined || report?.status !== 'syncing') return resources;
   const cursor = (await store.walks.list(connectionId)).find(({ resource }) => resource === current);
   if (cursor === undefined) return resources;
-  const { pages, records, flagged } = cursor;
-  return { ...resources, [current]: { ...report, pages, records, flagged } };
+  const { pages, records, flagged, totalPages } = cursor;
+  return { ...resources, [current]: { ...report, pages, records, flagged, totalPages: totalPages ?? undefined } };
 }
 
 async function readRetry(temporal: Client, described: WorkflowExecutionDescription): Promise<SyncRetry | undefined> {

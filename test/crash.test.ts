@@ -7,7 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startSandbox } from '../sandbox/index.js';
 import type { Sandbox } from '../sandbox/index.js';
@@ -110,7 +111,7 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most a page ea
   worker.send('stop');
   expect(await gone).toEqual([0, null]);
 
-  const pages = requests().map(({ page }) => page ?? 0);
+  const pages = requests().map(({ page }) => Number(page ?? 0));
   expect(new Set(pages).size).toBe(PAGES);
   expect(pages.length - PAGES).toBeLessThanOrEqual(KILLS);
   // In order, and never back by more than the page that was in flight.

@@ -65,7 +65,7 @@ describe('a revoked login', () => {
 
     const after = requestsOf(account.name).slice(parked);
     expect(after[0]).toMatchObject({ path: '/accounting/profile', status: 200 });
-    expect(after[1]).toMatchObject({ resource: parkedAt, page: 3, status: 200 });
+    expect(after[1]).toMatchObject({ resource: parkedAt, page: '3', status: 200 });
     expect(refusals(account.name)).toHaveLength(1);
     await closed(`reauthorize/${connectionId}`);
     expect(await noticesOf(connectionId)).toEqual(['connection.reauthorization_required', 'connection.reauthorized']);
@@ -275,7 +275,7 @@ describe('when nobody signs in', () => {
     const asked = patient.sandbox.requests.length;
     await patient.sync.startSync(connectionId, { resources: ['items'] });
     await patient.temporal.workflow.getHandle(`sync/${connectionId}`).result();
-    expect(patient.sandbox.requests[asked]).toMatchObject({ resource: 'items', page: 2 });
+    expect(patient.sandbox.requests[asked]).toMatchObject({ resource: 'items', page: '2' });
     await expectSameRecords(patient.store, connectionId, account, ['items']);
   });
 });

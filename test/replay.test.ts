@@ -5,7 +5,8 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { DeterminismViolationError, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
@@ -49,7 +50,7 @@ describe('this build', () => {
       every: '1 hour',
     });
     await waitFor('page 2 hangs', () =>
-      harness.sandbox.requests.some(({ account: of, page }) => of === account.name && page === 2),
+      harness.sandbox.requests.some(({ account: of, page }) => of === account.name && page === '2'),
     );
     await harness.sync.pauseSync(connectionId, { reason: 'to be recorded' });
     await harness.sync.resumeSync(connectionId);

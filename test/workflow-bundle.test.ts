@@ -19,7 +19,7 @@ it('the Workflow bundle holds the Workflows and the tables, and nothing else of 
 it('the Workflow bundle has no library but Temporal’s and what that needs', () => {
   const libraries = modules().map((file) => /^node_modules\/((?:@[\w-]+\/)?[\w-]+)\//.exec(file)?.[1]);
   const others = [...new Set(libraries)].filter((name) => name !== undefined && !name.startsWith('@temporalio/'));
-  expect(others.toSorted()).toEqual(['long', 'ms', 'nexus-rpc']);
+  expect(new Set(others)).toEqual(new Set(['long', 'ms', 'nexus-rpc']));
 });
 
 it('a Workflow that imports an Activity’s code is refused', async () => {
@@ -29,7 +29,7 @@ it('a Workflow that imports an Activity’s code is refused', async () => {
     await writeFile(workflowsPath, "export { createPullResource } from '../../src/activities/pull-resource.js';\n");
     await expect(
       bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR', () => undefined) }),
-    ).rejects.toThrow();
+    ).rejects.toThrow('Webpack finished with errors');
   } finally {
     await rm(dir, { recursive: true });
   }

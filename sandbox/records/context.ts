@@ -13,9 +13,9 @@ export interface RecordContext {
   readonly createdDate: string;
   readonly updatedDate: string;
   /** The id of another record: one that exists, if the account holds that many. */
-  idOf(resource: Resource, n: number): string;
+  readonly idOf: (resource: Resource, n: number) => string;
   /** A day that many days after the record was created. */
-  day(daysLater: number): string;
+  readonly day: (daysLater: number) => string;
 }
 
 export type Generator = (context: RecordContext) => MaesnFields;

@@ -1,6 +1,8 @@
 /** Which function makes a record of which resource, and the two things that are known of a record without making it. */
 import { RESOURCE_NAMES, resourceRow } from '../../src/spec/resources.js';
 import type { Resource } from '../../src/spec/resources.js';
+import * as balances from './balances.js';
+import * as bookings from './bookings.js';
 import * as contacts from './contacts.js';
 import type { Generator, MaesnFields } from './context.js';
 import * as documents from './documents.js';
@@ -13,14 +15,14 @@ const GENERATORS: Readonly<Record<Resource, Generator>> = {
   accounts: ledger.toAccount,
   bankAccounts: ledger.toBankAccount,
   bills: documents.toBill,
-  bookingProposals: documents.toBookingProposal,
+  bookingProposals: bookings.toBookingProposal,
   contacts: contacts.toContact,
   contactsV2: contacts.toContact,
   creditNotes: documents.toCreditNote,
   customers: contacts.toCustomer,
   dimensions: masterData.toDimension,
   dimensionsV2: masterData.toDimensionMeta,
-  expenses: documents.toExpense,
+  expenses: bookings.toExpense,
   fiscalYears: masterData.toFiscalYear,
   goodsReceipts: orders.toGoodsReceipt,
   invoices: documents.toInvoice,
@@ -28,15 +30,15 @@ const GENERATORS: Readonly<Record<Resource, Generator>> = {
   journalEntries: ledger.toJournalEntry,
   journals: ledger.toJournal,
   offers: orders.toOffer,
-  openItems: ledger.toOpenItem,
+  openItems: balances.toOpenItem,
   paymentTerms: masterData.toPaymentTerm,
-  payments: ledger.toPayment,
+  payments: balances.toPayment,
   projects: masterData.toProject,
   purchaseOrders: orders.toPurchaseOrder,
   salesOrders: orders.toSalesOrder,
   suppliers: contacts.toSupplier,
   taxRates: masterData.toTaxRate,
-  trialBalance: ledger.toTrialBalance,
+  trialBalance: balances.toTrialBalance,
   units: masterData.toUnit,
   vendorCredits: documents.toVendorCredit,
 };

@@ -5,6 +5,7 @@
 import { activityInfo, heartbeat } from '@temporalio/activity';
 import { z } from 'zod';
 import { UNEXPECTED, isMaesnError, isTemporalFailure, toApplicationFailure, toUnexpectedFailure } from './failure.js';
+import type { FailureAbout } from './failure.js';
 
 const progressSchema = z.object({
   /** Failures in a row, per failure type. */
@@ -32,7 +33,7 @@ export interface Attempt {
   /** Something was achieved: failures count from 1 again. */
   progressed(changes?: Partial<Progress>): void;
   /** What to throw for this error; a failure of Maesn is counted. */
-  toFailure(error: unknown, about?: { readonly keyVersion?: number | undefined }): unknown;
+  toFailure(error: unknown, about?: FailureAbout): unknown;
   end(): void;
 }
 
@@ -56,13 +57,13 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions): A
       progress = { ...progress, ...changes, failures: {} };
       beat();
     },
-    toFailure(error, { keyVersion } = {}) {
+    toFailure(error, about = {}) {
       if (isTemporalFailure(error)) return error;
       const type = isMaesnError(error) ? error.failure.type : UNEXPECTED;
       const failureCount = (progress.failures[type] ?? 0) + 1;
       const { retries, page } = progress;
       const failure = isMaesnError(error)
-        ? toApplicationFailure(error.failure, { failureCount, retries, page, keyVersion, timeScale })
+        ? toApplicationFailure(error.failure, { ...about, failureCount, retries, page, timeScale })
         : toUnexpectedFailure(error, failureCount);
       progress = { ...progress, failures: { ...progress.failures, [type]: failureCount }, retries: retries + 1 };
       beat();

@@ -6,15 +6,20 @@ import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { errorRule } from '../spec/error-guide.js';
 import { isRetried, retryDelayMs } from '../spec/retry.js';
-import type { FailureDetails } from '../workflows/messages.js';
+import type { FailureDetails, WalkCounts } from '../workflows/messages.js';
 
-export interface FailureContext {
+/** What a step knows of itself when it fails. */
+export interface FailureAbout {
+  readonly keyVersion?: number | undefined;
+  readonly walk?: WalkCounts | undefined;
+}
+
+export interface FailureContext extends FailureAbout {
   /** Which failure of this type in a row it is, from 1. */
   readonly failureCount: number;
   /** Failures of this Activity that were tried again before this one. */
   readonly retries: number;
   readonly page?: number | undefined;
-  readonly keyVersion?: number | undefined;
   /** Divides every delay; see `retryDelayMs`. */
   readonly timeScale: number;
 }
@@ -28,7 +33,7 @@ const EXPECTED_FAILURES = 2;
 /** What Maesn answered, as the error guide has it: retried after its delay, or final. */
 export function toApplicationFailure(failure: MaesnFailure, context: FailureContext): ApplicationFailure {
   const { type } = failure;
-  const { failureCount, retries, page, keyVersion, timeScale } = context;
+  const { failureCount, retries, page, keyVersion, walk, timeScale } = context;
   const retried = isRetried(type, failureCount);
   const delayMs = retried
     ? retryDelayMs({ type, failureCount, retryAfterMs: failure.retryAfterMs, random: Math.random(), timeScale })
@@ -45,6 +50,7 @@ export function toApplicationFailure(failure: MaesnFailure, context: FailureCont
     keyVersion,
     failureCount,
     retries,
+    walk,
     nextAttemptAt,
     ...entries,
   };

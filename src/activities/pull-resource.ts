@@ -7,7 +7,7 @@ import { cancellationSignal, sleep } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import { requestIntervalMs } from '../spec/target-systems.js';
 import type { Cursor } from '../store/index.js';
-import type { PullResourceInput, PullResourceResult } from '../workflows/messages.js';
+import type { PullResourceInput, PullResourceResult, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { fetchPage } from './fetch-page.js';
@@ -23,6 +23,7 @@ export function createPullResource({ maesn, store, options }: ActivityDependenci
     const hasTime = () => Date.now() < until;
     const attempt = startAttempt(options);
     let keyVersion: number | undefined;
+    let walk: WalkCounts | undefined;
 
     try {
       const connection = await openConnection(store, connectionId);
@@ -30,6 +31,7 @@ export function createPullResource({ maesn, store, options }: ActivityDependenci
       requireAuthorization(connection);
       const intervalMs = requestIntervalMs(connection.targetSystem);
       let cursor = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
+      walk = toCounts(cursor);
       let task = attempt.progress.task ?? input.task;
 
       while (cursor.completedAt === null && hasTime()) {
@@ -50,11 +52,12 @@ export function createPullResource({ maesn, store, options }: ActivityDependenci
         const { nextPage } = cursor;
         const records = parseRecords(resource, page.records, cursor.records);
         cursor = await store.walks.savePage({ ...page, connectionId, resource, walkId, page: nextPage, records });
+        walk = toCounts(cursor);
         attempt.progressed({ task: undefined });
       }
       return toResult(cursor, attempt.progress.retries);
     } catch (error) {
-      throw attempt.toFailure(error, { keyVersion });
+      throw attempt.toFailure(error, { keyVersion, walk });
     } finally {
       attempt.end();
     }
@@ -62,8 +65,11 @@ export function createPullResource({ maesn, store, options }: ActivityDependenci
 }
 
 function toResult(cursor: Cursor, retries: number, task?: PullResourceResult['task']): PullResourceResult {
-  const { pages, records, flagged, completedAt } = cursor;
-  return { done: completedAt !== null, pages, records, flagged, retries, task };
+  return { done: cursor.completedAt !== null, ...toCounts(cursor), retries, task };
+}
+
+function toCounts({ pages, records, flagged, totalPages }: Cursor): WalkCounts {
+  return { pages, records, flagged, totalPages: totalPages ?? undefined };
 }
 
 /** Spaces the requests of one connection; a walk asks one page after another, so this holds its rate limit. */

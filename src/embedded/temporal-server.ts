@@ -60,7 +60,16 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   const port = await freePort(options.port);
   const uiPort = ui ? await freePort(options.uiPort) : undefined;
   const args = [
-    ...['server', 'start-dev', '--ip', HOST, '--port', String(port), '--log-level', 'error', '--namespace', NAMESPACE],
+    'server',
+    'start-dev',
+    '--ip',
+    HOST,
+    '--port',
+    String(port),
+    '--log-level',
+    'error',
+    '--namespace',
+    NAMESPACE,
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(persistent ? ['--db-filename', path.join(dataDir, 'temporal.db')] : []),
     ...extraArgs,
@@ -91,7 +100,9 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       untilHealthy(`${HOST}:${port}`),
       exited.then(async () => {
         const said = (await readFile(logFile, 'utf8').catch(() => '')).trim().slice(-1_000);
-        throw new Error(`The Temporal dev server (${binary.path}) ended while it started: ${said || 'it said nothing'}`);
+        throw new Error(
+          `The Temporal dev server (${binary.path}) ended while it started: ${said || 'it said nothing'}`,
+        );
       }),
     ]);
   } catch (error) {
@@ -124,7 +135,8 @@ async function untilHealthy(address: string): Promise<void> {
         await connection.close();
       }
     } catch (error) {
-      if (Date.now() > until) throw new Error(`The Temporal dev server at ${address} does not answer`, { cause: error });
+      if (Date.now() > until)
+        throw new Error(`The Temporal dev server at ${address} does not answer`, { cause: error });
       await sleep(100);
     }
   }

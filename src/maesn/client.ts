@@ -135,7 +135,8 @@ function describeBody(body: string): string {
 /** `fetch` wraps what happened on the network in a TypeError that says only "fetch failed". */
 function networkReason(error: unknown): string {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
+  // Of its own codes (UND_ERR_...) the message says more; of the system's (ECONNREFUSED), the code.
+  if (cause instanceof Error && 'code' in cause && /^E[A-Z_]+$/.test(String(cause.code))) return String(cause.code);
   if (cause instanceof Error) return cause.message;
   return error instanceof Error ? error.message : 'unknown network error';
 }

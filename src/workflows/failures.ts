@@ -1,5 +1,5 @@
 /** Reading in a Workflow what an Activity threw. */
-import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import type { FailureDetails } from './messages.js';
 
 export interface FailureCause {
@@ -21,6 +21,14 @@ export function causeOf(error: unknown): FailureCause {
     message: cause.message,
     ...(isFailureDetails(details) ? { details } : {}),
   };
+}
+
+/**
+ * Whether an Activity ended because it was cancelled. One that fails after that, for whatever reason, is not tried
+ * again, and arrives as that failure.
+ */
+export function endedByCancellation(error: unknown): boolean {
+  return isCancellation(error) || (error instanceof ActivityFailure && error.retryState === 'CANCEL_REQUESTED');
 }
 
 /** Only `toApplicationFailure` gives a failure details, and it fills all of them. */

@@ -28,13 +28,8 @@ export interface SyncConnectionInput {
 
 export type ResourceStatus = 'waiting' | 'syncing' | 'completed' | 'unsupported' | 'failed';
 
-export interface ResourceReport {
+export interface ResourceReport extends WalkCounts {
   readonly status: ResourceStatus;
-  /** Of the walk, as the store counts them. */
-  readonly pages: number;
-  readonly records: number;
-  /** Records stored although something is wrong with them. */
-  readonly flagged: number;
   /** Failures that were tried again. */
   readonly retries: number;
   /** How often the walk stood still for reauthorisation. */
@@ -150,11 +145,18 @@ export interface PullTask {
   readonly taskId: string;
 }
 
-export interface PullResourceResult {
-  readonly done: boolean;
+/** How far a walk has come, as the store counts it. */
+export interface WalkCounts {
   readonly pages: number;
   readonly records: number;
+  /** Records stored although something is wrong with them. */
   readonly flagged: number;
+  /** As Maesn counted them on the last page; absent where it does not. */
+  readonly totalPages?: number | undefined;
+}
+
+export interface PullResourceResult extends WalkCounts {
+  readonly done: boolean;
   readonly retries: number;
   readonly task?: PullTask | undefined;
 }
@@ -171,6 +173,7 @@ export interface FailureDetails {
   readonly failureCount: number;
   /** Failures of the same Activity that were tried again before this one. */
   readonly retries: number;
+  readonly walk?: WalkCounts | undefined;
   /** ISO 8601; absent when it is not tried again. */
   readonly nextAttemptAt?: string | undefined;
   readonly errors?: readonly unknown[] | undefined;

@@ -1,17 +1,17 @@
 import {
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   allHandlersFinished,
   condition,
   continueAsNew,
-  isCancellation,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Resource } from '../spec/resources.js';
 import { pullResource } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
-import { causeOf } from './failures.js';
+import { causeOf, endedByCancellation } from './failures.js';
 import { pauseUpdate, resumeUpdate, statusQuery, syncNowSignal } from './messages.js';
 import type { PauseInput, PullTask, SyncConnectionInput, SyncReport } from './messages.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
@@ -98,9 +98,9 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         ({ task } = result);
         if (result.done) return;
       } catch (error) {
-        if (isCancellation(error)) {
+        if (endedByCancellation(error)) {
           // A pause cancels the pull alone; whoever cancels the Workflow cancels everything.
-          if (CancellationScope.current().consideredCancelled) throw error;
+          if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the sync was cancelled');
           continue;
         }
         const cause = causeOf(error);

@@ -89,9 +89,9 @@ export function createSyncState(input: SyncConnectionInput) {
     },
     pulled(result: PullResourceResult) {
       if (resource === undefined) return;
-      const { pages, records, flagged, done } = result;
+      const { pages, records, flagged, totalPages, done } = result;
       const retries = report(resource).retries + result.retries;
-      change(resource, { pages, records, flagged, retries, ...(done ? { status: 'completed' } : {}) });
+      change(resource, { pages, records, flagged, totalPages, retries, ...(done ? { status: 'completed' } : {}) });
     },
     awaiting(cause: FailureCause) {
       if (resource === undefined) return;
@@ -99,6 +99,7 @@ export function createSyncState(input: SyncConnectionInput) {
       awaitingPage = cause.details?.page;
       const { reauthorizations, retries } = report(resource);
       change(resource, {
+        ...cause.details?.walk,
         reauthorizations: reauthorizations + 1,
         retries: retries + (cause.details?.retries ?? 0),
         ...(awaitingPage === undefined ? {} : { parkedAtPage: awaitingPage }),
@@ -113,6 +114,7 @@ export function createSyncState(input: SyncConnectionInput) {
       const { type, message, details } = cause;
       const unsupported = (type === 'NotFound' || type === 'MethodNotAllowed') && details?.page === 1;
       change(resource, {
+        ...details?.walk,
         status: unsupported ? 'unsupported' : 'failed',
         retries: report(resource).retries + (details?.retries ?? 0),
         failure: { type, message },

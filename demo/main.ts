@@ -1,0 +1,107 @@
+/**
+ * The main job, unattended: a customer's books are pulled through rate limits, outages and a revoked login, and at the
+ * end the database holds exactly what the accounting system holds. Everything runs in this process and its children.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defineCommand, runMain } from 'citty';
+import { startApplication } from '../sandbox/application.js';
+import { startSandbox } from '../sandbox/index.js';
+import { readConfig } from '../src/config.js';
+import { createLogger, installLogger } from '../src/logging.js';
+import { startService } from '../src/service.js';
+import { openAccount, resources } from './books.js';
+import { signIn } from './end-user.js';
+import { createProgress } from './progress.js';
+import { printReport } from './report.js';
+
+const CONNECTION = 'acme';
+
+/** A minute of the error guide takes two seconds here. */
+const TIME_SCALE = 30;
+
+const demo = defineCommand({
+  meta: {
+    name: 'demo',
+    description: 'Sync a customer of the sandbox through everything that can go wrong, and prove the result.',
+  },
+  args: {
+    keep: { type: 'boolean', description: 'Leave everything running afterwards, and print where it is' },
+    'log-level': { type: 'string', default: 'error', description: 'Of the Worker: trace, debug, info, warn or error' },
+  },
+  run: async ({ args }) => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-demo-'));
+    const sandbox = await startSandbox({ latencyMs: 10 });
+    const account = openAccount(sandbox);
+    const config = readConfig({
+      // The demo brings everything along, whatever else this machine is set up for.
+      env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '' },
+      overrides: {
+        MAESN_API_KEY: sandbox.apiKey,
+        MAESN_BASE_URL: sandbox.url,
+        MAESN_RETRY_TIME_SCALE: String(TIME_SCALE),
+        MAESN_SYNC_DATA_DIR: dir,
+        LOG_LEVEL: args['log-level'],
+      },
+      sandbox: true,
+    });
+    installLogger(createLogger(config));
+    const progress = createProgress();
+    const service = await startService({ config, onProgress: (line) => progress.say(line) });
+    try {
+      for (const line of service.description) progress.say(line);
+      progress.say(`Maesn      ${sandbox.url} (sandbox); the delays of the error guide are divided by ${TIME_SCALE}\n`);
+      const application = await startApplication({
+        sync: service.sync,
+        maesnUrl: sandbox.url,
+        apiKey: sandbox.apiKey,
+        onNotice: async ({ type }, reconnectUrl) => {
+          progress.say(`The application is told: ${type}`);
+          if (reconnectUrl === undefined) return;
+          progress.say(`  and has the end user sign in again: ${reconnectUrl}`);
+          progress.say(`  ${await signIn(reconnectUrl, account.name)}`);
+        },
+      });
+      await service.sync.addConnection({
+        connectionId: CONNECTION,
+        targetSystem: account.targetSystem,
+        accountKey: account.accountKey,
+      });
+      const started = await service.sync.startSync(CONNECTION, { resources });
+      progress.say(`Started Workflow ${started.workflowId}`);
+
+      let status = await service.sync.syncStatus(CONNECTION);
+      while (!['Completed', 'Failed', 'Cancelled', 'Terminated'].includes(status.state)) {
+        progress.show(status);
+        await sleep(100);
+        status = await service.sync.syncStatus(CONNECTION);
+      }
+      progress.show(status);
+      progress.stop();
+      const proven = await printReport({ status, sandbox, account, store: service.store, connectionId: CONNECTION });
+      if (!proven || status.runId !== started.runId) process.exitCode = 1;
+
+      if (args.keep) {
+        console.log(
+          `\nTemporal UI  ${service.temporalUiUrl}/namespaces/default/workflows/${encodeURIComponent(started.workflowId)}`,
+        );
+        console.log(`Sandbox      ${sandbox.url}/sandbox`);
+        console.log('Everything is still running. Press Ctrl-C to stop.');
+        await new Promise((resolve) => {
+          process.once('SIGINT', resolve);
+          process.once('SIGTERM', resolve);
+        });
+      }
+      await application.close();
+    } finally {
+      progress.stop();
+      await service.stop();
+      await sandbox.close();
+      await rm(dir, { recursive: true, force: true });
+    }
+  },
+});
+
+await runMain(demo);
