@@ -2,9 +2,16 @@
  * One attempt of an Activity that calls Maesn: what earlier attempts met is in its heartbeat details, which travel
  * with every failure and outlive the Worker.
  */
-import { activityInfo, heartbeat } from '@temporalio/activity';
+import { activityInfo, cancellationDetails, heartbeat } from '@temporalio/activity';
 import { z } from 'zod';
-import { UNEXPECTED, isMaesnError, isTemporalFailure, toApplicationFailure, toUnexpectedFailure } from './failure.js';
+import {
+  UNEXPECTED,
+  isMaesnError,
+  isTemporalFailure,
+  toApplicationFailure,
+  toUnexpectedFailure,
+  workerShutdown,
+} from './failure.js';
 import type { FailureAbout } from './failure.js';
 
 const progressSchema = z.object({
@@ -58,6 +65,7 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions): A
       beat();
     },
     toFailure(error, about = {}) {
+      if (cancellationDetails()?.workerShutdown === true) return workerShutdown();
       if (isTemporalFailure(error)) return error;
       const type = isMaesnError(error) ? error.failure.type : UNEXPECTED;
       const failureCount = (progress.failures[type] ?? 0) + 1;

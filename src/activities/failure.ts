@@ -87,6 +87,16 @@ export function toUnexpectedFailure(error: unknown, failureCount: number): Appli
   });
 }
 
+/** Nothing went wrong: another Worker, or this one when it is back, goes on at once where this one stopped. */
+export function workerShutdown(): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'WorkerShutdown',
+    message: 'The Worker was shut down; it goes on at the same page.',
+    nextRetryDelay: 1_000,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
 export function connectionNotFound(connectionId: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'ConnectionNotFound',
