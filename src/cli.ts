@@ -2,7 +2,7 @@
 /** The commands. Each one is thin: it reads the environment, starts what it needs, and ends cleanly. */
 import { existsSync } from 'node:fs';
 import { defineCommand, runMain } from 'citty';
-import { ConfigError, readConfig, required } from './config.js';
+import { ConfigError, readConfig, requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { createLogger, installLogger } from './logging.js';
 import { startService } from './service.js';
@@ -59,11 +59,9 @@ const migrate = defineCommand({
     description: 'Bring the tables of DATABASE_URL up to date. Workers do this too when they start.',
   },
   run: () =>
-    runProcess(async (config) => {
-      const store = await openStore({
-        databaseUrl: required(config, 'DATABASE_URL'),
-        sealingKey: required(config, 'MAESN_SYNC_SEALING_KEY'),
-      });
+    runProcess(async (given) => {
+      const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY');
+      const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
       await store.close();
       say('The tables are up to date.');
     }),
@@ -90,6 +88,8 @@ async function runProcess(run: (config: Config) => Promise<void>): Promise<void>
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = error instanceof ConfigError ? 2 : 1;
   }
+  // The SDK's runtime, once installed, keeps a process alive that has nothing left to do.
+  process.exit();
 }
 
 /** Resolves with the first SIGINT or SIGTERM; the second one ends the process at once. */

@@ -10,7 +10,7 @@ import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Duration } from '@temporalio/common';
 import { z } from 'zod';
 import { MaesnSyncError, callTemporal, notRunning, parseInput } from './client-errors.js';
-import { readConfig, reauthorizationTimes, required } from './config.js';
+import { readConfig, reauthorizationTimes, requireVariables } from './config.js';
 import type { Environment } from './config.js';
 import { RESOURCE_NAMES } from './spec/resources.js';
 import type { Resource } from './spec/resources.js';
@@ -151,11 +151,9 @@ export interface MaesnSyncOptions {
 
 /** Connects to Temporal and the store that the environment names. */
 export async function connectMaesnSync(env?: Environment): Promise<MaesnSync> {
-  const config = readConfig(env === undefined ? {} : { env });
-  const store = await openStore({
-    databaseUrl: required(config, 'DATABASE_URL'),
-    sealingKey: required(config, 'MAESN_SYNC_SEALING_KEY'),
-  });
+  const given = readConfig(env === undefined ? {} : { env });
+  const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY');
+  const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
   try {
     const temporal = await connectClient(config.env);
     return createMaesnSync({

@@ -125,9 +125,18 @@ export function reauthorizationTimes(config: Config): ReauthorizationTimes {
   return { remindEveryMs: config.MAESN_SYNC_REMIND_EVERY, expireAfterMs: config.MAESN_SYNC_REAUTHORIZATION_EXPIRES };
 }
 
-/** The value of a variable without which this process cannot work. */
-export function required<Name extends keyof typeof VARIABLES>(config: Config, name: Name): NonNullable<Config[Name]> {
-  const value = config[name];
-  if (value === undefined) throw new ConfigError(`The environment is not right:\n  ${name}: must be set`);
-  return value;
+type Name = keyof typeof VARIABLES;
+
+/** A configuration in which these variables are set. */
+export type ConfigWith<Names extends Name> = Config & { readonly [Each in Names]-?: NonNullable<Config[Each]> };
+
+/** Refuses a configuration without the variables that this process cannot do without, and names all that are missing. */
+export function requireVariables<Names extends Name>(config: Config, ...names: Names[]): ConfigWith<Names> {
+  if (hasVariables(config, names)) return config;
+  const missing = names.filter((name) => config[name] === undefined);
+  throw new ConfigError(`The environment is not right:${missing.map((name) => `\n  ${name}: must be set`).join('')}`);
+}
+
+function hasVariables<Names extends Name>(config: Config, names: readonly Names[]): config is ConfigWith<Names> {
+  return names.every((name) => config[name] !== undefined);
 }

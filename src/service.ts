@@ -1,7 +1,7 @@
 /** All of maesn-sync in one process: what it needs on this machine, a Worker, and a client. */
 import { createMaesnSync } from './client.js';
 import type { MaesnSync } from './client.js';
-import { reauthorizationTimes } from './config.js';
+import { reauthorizationTimes, requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { startEmbedded } from './embedded/index.js';
 import type { EmbeddedOptions } from './embedded/index.js';
@@ -34,7 +34,7 @@ export async function startService(options: EmbeddedOptions): Promise<Service> {
         namespace,
         temporal: client,
         store,
-        maesn: createConfiguredMaesnClient(config),
+        maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
       });
       const running = worker.run();
       // Whoever awaits `running` sees why it failed; whoever does not must not be ended by it.

@@ -31,7 +31,8 @@ export function temporalAddress(env: Environment): TemporalAddress {
 /** For an application: starts, signals and asks. */
 export async function connectClient(env: Environment): Promise<Client> {
   const { connectionOptions, namespace } = connectOptions(env);
-  const connection = await Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
+  const connecting = Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
+  const connection = await connecting.catch(unreachable(connectionOptions.address));
   return new Client({ connection, namespace });
 }
 
@@ -40,6 +41,13 @@ export async function connectWorker(
   env: Environment,
 ): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
-  const connection = await NativeConnection.connect(connectionOptions);
+  const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
   return { connection, client: new Client({ connection, namespace }), namespace };
+}
+
+function unreachable(address: string) {
+  return (error: unknown): never => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`Temporal at ${address} does not answer; check TEMPORAL_ADDRESS: ${reason}`, { cause: error });
+  };
 }

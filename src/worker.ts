@@ -6,8 +6,8 @@ import { Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.js';
-import { reauthorizationTimes, required } from './config.js';
-import type { Config } from './config.js';
+import { reauthorizationTimes, requireVariables } from './config.js';
+import type { Config, ConfigWith } from './config.js';
 import { serveHealth } from './health.js';
 import { createMaesnClient } from './maesn/client.js';
 import type { MaesnClient } from './maesn/client.js';
@@ -68,10 +68,10 @@ function workflowSource(bundlePath: string | undefined): Pick<WorkerOptions, 'wo
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
 }
 
-export function createConfiguredMaesnClient(config: Config): MaesnClient {
+export function createConfiguredMaesnClient(config: ConfigWith<'MAESN_API_KEY'>): MaesnClient {
   return createMaesnClient({
     baseUrl: config.MAESN_BASE_URL,
-    apiKey: required(config, 'MAESN_API_KEY'),
+    apiKey: config.MAESN_API_KEY,
     timeoutMs: config.MAESN_TIMEOUT,
     maxResponseBytes: config.MAESN_MAX_RESPONSE_BYTES,
     probePath: config.MAESN_PROBE_PATH,
@@ -79,12 +79,10 @@ export function createConfiguredMaesnClient(config: Config): MaesnClient {
 }
 
 /** Runs a Worker until `stopped` resolves, then lets Activities finish and closes everything it has opened. */
-export async function runWorker(config: Config, logger: Logger, stopped: Promise<unknown>): Promise<void> {
+export async function runWorker(given: Config, logger: Logger, stopped: Promise<unknown>): Promise<void> {
+  const config = requireVariables(given, 'MAESN_API_KEY', 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY');
   const maesn = createConfiguredMaesnClient(config);
-  const store = await openStore({
-    databaseUrl: required(config, 'DATABASE_URL'),
-    sealingKey: required(config, 'MAESN_SYNC_SEALING_KEY'),
-  });
+  const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
   try {
     const { connection, client, namespace } = await connectWorker(config.env);
     try {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, VARIABLES, readConfig, required } from '../src/config.js';
+import { ConfigError, VARIABLES, readConfig, requireVariables } from '../src/config.js';
 
 describe('the environment', () => {
   it('needs nothing: every variable has a default or may be absent', () => {
@@ -49,8 +49,12 @@ describe('the environment', () => {
     expect(readConfig({ env, sandbox: true }).MAESN_RETRY_TIME_SCALE).toBe(60);
   });
 
-  it('names what a process cannot do without', () => {
-    expect(() => required(readConfig({ env: {} }), 'DATABASE_URL')).toThrow('DATABASE_URL: must be set');
+  it('names all that a process cannot do without', () => {
+    const config = readConfig({ env: { MAESN_API_KEY: 'k' } });
+    expect(() => requireVariables(config, 'MAESN_API_KEY', 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY')).toThrow(
+      'The environment is not right:\n  DATABASE_URL: must be set\n  MAESN_SYNC_SEALING_KEY: must be set',
+    );
+    expect(requireVariables(config, 'MAESN_API_KEY').MAESN_API_KEY).toBe('k');
   });
 
   it.each(Object.entries(VARIABLES))('%s is described', (_name, schema) => {

@@ -1,7 +1,7 @@
 /** Starts on this machine whatever the environment does not name an address of: Temporal, and Postgres. */
 import { openStore } from '../store/index.js';
 import type { Store } from '../store/index.js';
-import { required } from '../config.js';
+import { requireVariables } from '../config.js';
 import type { Config } from '../config.js';
 import { temporalAddress } from '../temporal.js';
 import { openDataFolder } from './data-folder.js';
@@ -64,7 +64,10 @@ export async function startEmbedded({
     const store = await openStore({
       databaseUrl,
       pgliteDir: folder.pgliteDir,
-      sealingKey: databaseUrl === undefined ? folder.sealingKey : required(config, 'MAESN_SYNC_SEALING_KEY'),
+      sealingKey:
+        databaseUrl === undefined
+          ? folder.sealingKey
+          : requireVariables(config, 'MAESN_SYNC_SEALING_KEY').MAESN_SYNC_SEALING_KEY,
     });
     closers.push(() => store.close());
     description.push(`Postgres   ${databaseUrl === undefined ? `${folder.pgliteDir} (PGlite)` : 'DATABASE_URL'}`);

@@ -58,7 +58,7 @@ export async function findTemporalBinary(options: FindBinaryOptions): Promise<Te
       await rename(binary, cached);
       return { path: cached, from };
     } catch (error) {
-      failures.push(`  With ${how}: ${error instanceof Error ? error.message : String(error)}`);
+      failures.push(`  ${from}: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
@@ -77,12 +77,17 @@ async function findOnPath(env: Environment, onProgress: (line: string) => void):
   for (const dir of (env['PATH'] ?? '').split(path.delimiter)) {
     const file = path.join(dir, 'temporal');
     if (dir === '' || !(await isExecutable(file))) continue;
-    const [major, minor, patch] = await versionOf(file, env).catch(() => [0, 0, 0] as const);
-    if (major > OLDEST_CLI[0] || (major === OLDEST_CLI[0] && minor >= OLDEST_CLI[1])) return file;
-    const what = major + minor + patch === 0 ? 'does not run' : `is ${major}.${minor}.${patch}, older than 1.6`;
+    const version = await versionOf(file, env).catch(() => undefined);
+    if (version !== undefined && isRecent(version)) return file;
+    const what = version === undefined ? 'does not run' : `is ${version.join('.')}, older than ${OLDEST_CLI.join('.')}`;
     onProgress(`The temporal on PATH ${what}: another one is used`);
+    return undefined;
   }
   return undefined;
+}
+
+function isRecent([major, minor]: readonly [number, number, number]): boolean {
+  return major > OLDEST_CLI[0] || (major === OLDEST_CLI[0] && minor >= OLDEST_CLI[1]);
 }
 
 async function removeStaleFetches(cacheDir: string): Promise<void> {

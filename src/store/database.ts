@@ -40,7 +40,8 @@ export async function openPostgres(connectionString: string): Promise<OpenDataba
     }
   } catch (error) {
     await pool.end();
-    throw error;
+    const reason = error instanceof Error ? error.message || error.name : String(error);
+    throw new Error(`Postgres could not be opened; check DATABASE_URL: ${reason}`, { cause: error });
   }
   return { db: drizzlePg(pool), close: () => pool.end() };
 }

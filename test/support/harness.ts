@@ -9,7 +9,7 @@ import { startSandbox } from '../../sandbox/index.js';
 import type { Sandbox, SandboxAccount } from '../../sandbox/index.js';
 import { createMaesnSync } from '../../src/client.js';
 import type { MaesnSync, Resource } from '../../src/client.js';
-import { readConfig, reauthorizationTimes } from '../../src/config.js';
+import { readConfig, reauthorizationTimes, requireVariables } from '../../src/config.js';
 import type { ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
 import type { Store } from '../../src/store/index.js';
@@ -73,7 +73,7 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
     namespace: 'default',
     temporal: client(skipTime.includes('started by Activities')),
     store,
-    maesn: createConfiguredMaesnClient(config),
+    maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
     workflowBundlePath: inject('workflowBundlePath'),
   });
   const running = worker.run();
