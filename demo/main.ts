@@ -75,7 +75,7 @@ const demo = defineCommand({
       let status = await service.sync.syncStatus(CONNECTION);
       while (!['Completed', 'Failed', 'Cancelled', 'Terminated'].includes(status.state)) {
         progress.show(status);
-        await sleep(100);
+        await Promise.race([sleep(100), service.running]);
         status = await service.sync.syncStatus(CONNECTION);
       }
       progress.show(status);

@@ -11,13 +11,13 @@ export interface ApplicationOptions {
   readonly sync: MaesnSync;
   readonly maesnUrl: string;
   readonly apiKey: string;
-  /** Called for every notice, with a fresh link when the end user must sign in again. */
+  /** Called for every notice, with a link when the end user must sign in again. */
   readonly onNotice: (notice: Notice, reconnectUrl: string | undefined) => void | Promise<void>;
 }
 
 export interface Application {
-  /** Where the end user of a connection signs in again. */
-  reconnectUrl(connectionId: string): Promise<string>;
+  /** Where the end user of a connection signs in again: a link of ours that is good for as often as it is needed. */
+  reconnectUrl(connectionId: string): string;
   close(): Promise<void>;
 }
 
@@ -27,6 +27,7 @@ export async function startApplication({ sync, maesnUrl, apiKey, onNotice }: App
   /** A callback counts once, and only for the connection that it was made for. */
   const expected = new Map<string, string>();
   const app = new Hono();
+  app.get('/reconnect/:connectionId', async (c) => c.redirect(await loginUrl(c.req.param('connectionId'))));
   app.get('/callback/:state', async (c) => {
     const state = c.req.param('state');
     const connectionId = expected.get(state);
@@ -46,7 +47,9 @@ export async function startApplication({ sync, maesnUrl, apiKey, onNotice }: App
     server.once('error', reject);
   });
 
-  async function reconnectUrl(connectionId: string): Promise<string> {
+  const reconnectUrl = (connectionId: string) => `http://127.0.0.1:${port}/reconnect/${connectionId}`;
+
+  async function loginUrl(connectionId: string): Promise<string> {
     const { targetSystem } = await sync.connection(connectionId);
     const state = randomBytes(16).toString('hex');
     expected.set(state, connectionId);
@@ -63,7 +66,7 @@ export async function startApplication({ sync, maesnUrl, apiKey, onNotice }: App
   const tell = async () => {
     for (const notice of await sync.notices({ afterId })) {
       afterId = notice.id;
-      await onNotice(notice, ASKS_TO_SIGN_IN.has(notice.type) ? await reconnectUrl(notice.connectionId) : undefined);
+      await onNotice(notice, ASKS_TO_SIGN_IN.has(notice.type) ? reconnectUrl(notice.connectionId) : undefined);
     }
   };
   const listening = setInterval(() => {

@@ -17,7 +17,8 @@ const dev = defineCommand({
   },
   run: () =>
     runProcess(async (config) => {
-      installLogger(createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL }));
+      // A person reads this terminal: what fails and is retried is told by the Temporal UI.
+      installLogger(createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL }));
       const sandboxed = config.MAESN_API_KEY === undefined ? await import('../sandbox/trial.js') : undefined;
       const trial = await sandboxed?.startTrial();
       const service = await startService({

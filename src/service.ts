@@ -15,7 +15,7 @@ export interface Service {
   readonly store: Store;
   readonly temporalUiUrl: string | undefined;
   readonly description: readonly string[];
-  /** Rejects when the Worker fails; resolves when it has been stopped. */
+  /** Rejects when the Worker or the Temporal dev server fails; resolves when the service has been stopped. */
   readonly running: Promise<void>;
   /** Lets Activities finish, then closes everything in the order in which it depends on each other. */
   stop(): Promise<void>;
@@ -36,7 +36,8 @@ export async function startService(options: EmbeddedOptions): Promise<Service> {
         store,
         maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
       });
-      const running = worker.run();
+      const working = worker.run();
+      const running = Promise.race([working, embedded.failed]);
       // Whoever awaits `running` sees why it failed; whoever does not must not be ended by it.
       running.catch(() => undefined);
       const sync = createMaesnSync({
@@ -48,7 +49,7 @@ export async function startService(options: EmbeddedOptions): Promise<Service> {
       const { temporalUiUrl, description } = embedded;
       const stop = async () => {
         if (worker.getState() === 'RUNNING') worker.shutdown();
-        await running.catch(() => undefined);
+        await working.catch(() => undefined);
         await connection.close();
         await embedded.close();
       };

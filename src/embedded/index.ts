@@ -21,6 +21,8 @@ export interface Embedded {
   readonly store: Store;
   /** Where Temporal's own UI is; `undefined` when Temporal was not started here. */
   readonly temporalUiUrl: string | undefined;
+  /** Rejects when something that was started here ends without being told to. */
+  readonly failed: Promise<never>;
   /** In words, for whoever has just started it. */
   readonly description: readonly string[];
   close(): Promise<void>;
@@ -36,6 +38,7 @@ export async function startEmbedded({
     for (const end of closers.splice(0).toReversed()) await end();
   };
   const description: string[] = [];
+  let failed = new Promise<never>(() => undefined);
   try {
     const folder = await openDataFolder(config.MAESN_SYNC_DATA_DIR);
     closers.push(() => folder.release());
@@ -51,7 +54,16 @@ export async function startEmbedded({
         onProgress,
         ...(wellKnownPorts ? { port: 7233, uiPort: 8233 } : {}),
       });
-      closers.push(() => server.stop());
+      let stopping = false;
+      closers.push(() => {
+        stopping = true;
+        return server.stop();
+      });
+      failed = server.exited.then(() => {
+        if (!stopping) throw new Error(`The Temporal dev server has ended; its log is in ${folder.dir}`);
+        return new Promise<never>(() => undefined);
+      });
+      failed.catch(() => undefined);
       env = { ...env, TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: server.namespace };
       temporalUiUrl = server.uiUrl;
       description.push(`Temporal   ${server.address} (dev server, ${server.binary.from}: ${server.binary.path})`);
@@ -71,7 +83,7 @@ export async function startEmbedded({
     });
     closers.push(() => store.close());
     description.push(`Postgres   ${databaseUrl === undefined ? `${folder.pgliteDir} (PGlite)` : 'DATABASE_URL'}`);
-    return { config: { ...config, env }, store, temporalUiUrl, description, close };
+    return { config: { ...config, env }, store, temporalUiUrl, failed, description, close };
   } catch (error) {
     await close();
     throw error;
