@@ -7,8 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '@temporalio/client';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startSandbox } from '../sandbox/index.js';
 import type { Sandbox } from '../sandbox/index.js';
@@ -117,5 +116,48 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most a page ea
   // In order, and never back by more than the page that was in flight.
   const steps = pages.slice(1).map((page, index) => page - (pages[index] ?? 0));
   expect(steps.filter((step) => step !== 1 && step !== 0)).toEqual([]);
+  await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));
+}, 300_000);
+
+it('a Worker that is told to stop within a walk hands it over at once', async () => {
+  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: 30_000 } });
+  const connectionId = `handover-${randomBytes(4).toString('hex')}`;
+  await withStore((store) =>
+    store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }),
+  );
+  const taskQueue = `handover-${randomBytes(4).toString('hex')}`;
+  const overrides = {
+    MAESN_API_KEY: sandbox.apiKey,
+    MAESN_BASE_URL: sandbox.url,
+    MAESN_SYNC_TASK_QUEUE: taskQueue,
+    MAESN_SYNC_SHUTDOWN_GRACE: '100 ms',
+  };
+  const handle = await new Client({ connection }).workflow.start('syncConnection', {
+    workflowId: `sync/${connectionId}`,
+    taskQueue,
+    args: [{ connectionId, resources: ['invoices'] }],
+  });
+  const requests = () => sandbox.requests.filter(({ account: name }) => name === account.name);
+  const stop = async (worker: ChildProcess) => {
+    const gone = once(worker, 'exit');
+    worker.send('stop');
+    expect(await gone).toEqual([0, null]);
+  };
+
+  const first = await startWorker(overrides);
+  await waitFor('the walk has moved', () => requests().length >= 15);
+  await stop(first);
+  const { raw } = await handle.describe();
+  const [pending] = raw.pendingActivities ?? [];
+  expect(pending?.lastFailure?.applicationFailureInfo?.type).toBe('WorkerShutdown');
+  expect(Number(pending?.currentRetryInterval?.seconds)).toBe(1);
+
+  const handedOver = requests().length;
+  const second = await startWorker(overrides);
+  await handle.result();
+  await stop(second);
+  // The page that was in flight may have been asked for in vain; nothing before it is asked for again.
+  const last = Number(requests()[handedOver - 1]?.page);
+  expect([last, last + 1]).toContain(Number(requests()[handedOver]?.page));
   await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));
 }, 300_000);
