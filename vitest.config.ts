@@ -8,6 +8,8 @@ export default defineConfig({
     // One Temporal server and one Workflow bundle for all files of both projects.
     globalSetup: './test/support/global-setup.ts',
     teardownTimeout: 60_000,
+    // The tests wait for servers more than they work: more files at once than there are cores.
+    maxWorkers: 4,
     projects: [
       { test: { ...limits, name: 'tests', include: ['test/*.test.ts'], sequence: { groupOrder: 0 } } },
       // Reads what all the others have left behind.

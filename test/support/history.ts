@@ -10,14 +10,20 @@ export interface HistoryEvent {
   readonly type: string;
   /** Milliseconds since 1970; virtual time where the Workflow skips. */
   readonly atMs: number;
+  /** For a skip of time: when the next attempt, or timer, was due. */
+  readonly skippedToMs?: number;
 }
 
 export async function readEvents(temporal: Client, workflowId: string, runId?: string): Promise<HistoryEvent[]> {
   const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
-  return (events ?? []).map(({ eventType, eventTime }) => ({
-    type: (EventType[eventType ?? 0] ?? 'unknown').replace('EVENT_TYPE_', ''),
-    atMs: tsToMs(eventTime),
-  }));
+  return (events ?? []).map((event) => {
+    const target = event.workflowExecutionTimeSkippingTransitionedEventAttributes?.targetTime;
+    return {
+      type: (EventType[event.eventType ?? 0] ?? 'unknown').replace('EVENT_TYPE_', ''),
+      atMs: tsToMs(event.eventTime),
+      ...(target ? { skippedToMs: tsToMs(target) } : {}),
+    };
+  });
 }
 
 /** The whole history as text, every payload decoded: what anybody who can read it can read. */
