@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MaesnSyncError } from '../src/client.js';
+import { MaesnSyncError, createMaesnSync } from '../src/client.js';
 import type { MaesnSync } from '../src/client.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
@@ -99,4 +99,17 @@ describe('a connection', () => {
     await expect(sync.resumeSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
     await expect(sync.cancelSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
   });
+});
+
+it('a sync for which no Worker is there is told as such', async () => {
+  const nobody = createMaesnSync({
+    temporal: harness.temporal,
+    store: harness.store,
+    taskQueue: 'nobody-is-here',
+    reauthorization: { remindEveryMs: 1, expireAfterMs: 1 },
+  });
+  await nobody.addConnection({ connectionId: 'waiting', targetSystem: 'xero', accountKey: 'k' });
+  await nobody.startSync('waiting', { resources: ['items'] });
+  expect(await nobody.syncStatus('waiting')).toMatchObject({ state: 'Unknown', resources: {} });
+  await nobody.removeConnection('waiting');
 });

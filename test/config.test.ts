@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, VARIABLES, readConfig, requireVariables } from '../src/config.js';
+import { temporalAddress } from '../src/temporal.js';
 
 describe('the environment', () => {
   it('needs nothing: every variable has a default or may be absent', () => {
@@ -59,5 +60,16 @@ describe('the environment', () => {
 
   it.each(Object.entries(VARIABLES))('%s is described', (_name, schema) => {
     expect(schema.meta()?.description).toMatch(/\.$/);
+  });
+});
+
+describe('Temporal', () => {
+  it('is found through its own standard variables', () => {
+    const env = { TEMPORAL_ADDRESS: 'example.tmprl.cloud:7233', TEMPORAL_NAMESPACE: 'books', TEMPORAL_API_KEY: 'k' };
+    expect(temporalAddress(env)).toEqual({ address: 'example.tmprl.cloud:7233', namespace: 'books' });
+  });
+
+  it('is on this machine when they are not set', () => {
+    expect(temporalAddress({ TEMPORAL_ADDRESS: '' })).toEqual({ address: '127.0.0.1:7233', namespace: 'default' });
   });
 });

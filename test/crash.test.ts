@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { z } from 'zod';
 import { startSandbox } from '../sandbox/index.js';
 import type { Sandbox } from '../sandbox/index.js';
 import { openDataFolder } from '../src/embedded/data-folder.js';
@@ -71,7 +72,9 @@ async function startWorker(overrides: Record<string, string>): Promise<ChildProc
     once(child, 'message'),
     once(child, 'exit').then(() => Promise.reject(new Error('the Worker ended before it was ready'))),
   ]);
-  expect(said).toBe('ready');
+  const { healthUrl } = z.object({ healthUrl: z.url() }).parse(said);
+  await waitFor('the Worker is ready', async () => (await fetch(`${healthUrl}/readyz`)).status === 200);
+  expect((await fetch(`${healthUrl}/healthz`)).status).toBe(200);
   return child;
 }
 

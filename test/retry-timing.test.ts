@@ -22,8 +22,8 @@ const status = (code: number, retryAfter?: number | string): Answer => ({
 });
 
 /** Seconds that each retry waited, when the first requests for invoices get these answers. */
-async function delaysAfter(answers: readonly Answer[]): Promise<number[]> {
-  const { connectionId, account } = await harness.connect({ records: { invoices: 5 } });
+async function delaysAfter(answers: readonly Answer[], options: object = {}): Promise<number[]> {
+  const { connectionId, account } = await harness.connect({ records: { invoices: 5 }, account: options });
   for (const [index, answer] of answers.entries()) account.fault({ resource: 'invoices', request: index + 1, answer });
   const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['invoices'] });
   await harness.temporal.workflow.getHandle(workflowId).result();
@@ -83,6 +83,11 @@ describe('the delay before the next attempt', () => {
   it.each(['cut', 'hang', 'garbage'] as const)('after an answer that is none (%s) is that of a 500', async (answer) => {
     const seen = await delaysAfter([answer, answer]);
     expectDelays(seen, [serverSide(1), serverSide(2)]);
+  });
+
+  it('after a task that failed is that of a 500, and the next attempt starts another task', async () => {
+    const delays = await delaysAfter(['failedTask'], { asyncResources: ['invoices'], pollsUntilFinished: 0 });
+    expectDelays(delays, [serverSide(1)]);
   });
 
   it('starts anew with every page that came through', async () => {

@@ -23,7 +23,8 @@ export interface FetchPageInput {
   readonly signal: AbortSignal;
   /** The task that holds this page, if it was started before. */
   readonly task: PullTask | undefined;
-  readonly onTask: (task: PullTask) => void;
+  /** `undefined`: the task is of no more use, the next attempt starts another one. */
+  readonly onTask: (task: PullTask | undefined) => void;
   /** Asked between polls of a task; `false` leaves the task for later. */
   readonly hasTime: () => boolean;
   /** Waits until the next request may be sent. */
@@ -55,9 +56,15 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
 
   for (let intervalMs = FIRST_POLL_MS; input.hasTime(); intervalMs = Math.min(2 * intervalMs, SLOWEST_POLL_MS)) {
     await input.pace();
-    const answer = await maesn.task(task.taskId, request);
+    const answer = await maesn.task(task.taskId, request).catch((error: unknown) => {
+      // Not "no such collection": the collection has answered, only its task is not to be found.
+      if (error instanceof MaesnError && error.failure.type === 'NotFound')
+        return { kind: 'failed', status: 'unknown' } as const;
+      throw error;
+    });
     if (answer.kind === 'page') return toPage(cursor, answer);
     if (answer.kind === 'failed') {
+      input.onTask(undefined);
       throw new MaesnError({
         type: 'InternalServerError',
         request: `GET ${request.path}`,

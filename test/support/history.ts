@@ -11,7 +11,7 @@ export interface HistoryEvent {
   /** Milliseconds since 1970; virtual time where the Workflow skips. */
   readonly atMs: number;
   /** For a skip of time: when the next attempt, or timer, was due. */
-  readonly skippedToMs?: number;
+  readonly skippedToMs: number | undefined;
 }
 
 export async function readEvents(temporal: Client, workflowId: string, runId?: string): Promise<HistoryEvent[]> {
@@ -21,7 +21,7 @@ export async function readEvents(temporal: Client, workflowId: string, runId?: s
     return {
       type: (EventType[event.eventType ?? 0] ?? 'unknown').replace('EVENT_TYPE_', ''),
       atMs: tsToMs(event.eventTime),
-      ...(target ? { skippedToMs: tsToMs(target) } : {}),
+      skippedToMs: target ? tsToMs(target) : undefined,
     };
   });
 }
