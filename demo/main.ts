@@ -57,7 +57,7 @@ const demo = defineCommand({
         sync: service.sync,
         maesnUrl: sandbox.url,
         apiKey: sandbox.apiKey,
-        onNotice: async ({ type }, reconnectUrl) => {
+        onEvent: async ({ type }, reconnectUrl) => {
           progress.say(`The application is told: ${type}`);
           if (reconnectUrl === undefined) return;
           progress.say(`  and has the end user sign in again: ${reconnectUrl}`);

@@ -1,18 +1,18 @@
 /**
- * A stand-in for your application: it hears the notices, has the end user sign in again at Maesn, receives the callback
+ * A stand-in for your application: it hears the events, has the end user sign in again at Maesn, receives the callback
  * with the account key and hands it over. Everything it does with maesn-sync goes through `src/client.ts`.
  */
 import { randomBytes } from 'node:crypto';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
-import type { MaesnSync, Notice } from '../src/client.js';
+import type { Event, MaesnSync } from '../src/client.js';
 
 export interface ApplicationOptions {
   readonly sync: MaesnSync;
   readonly maesnUrl: string;
   readonly apiKey: string;
-  /** Called for every notice, with a link when the end user must sign in again. */
-  readonly onNotice: (notice: Notice, reconnectUrl: string | undefined) => void | Promise<void>;
+  /** Called for every event, with a link when the end user must sign in again. */
+  readonly onEvent: (event: Event, reconnectUrl: string | undefined) => void | Promise<void>;
 }
 
 export interface Application {
@@ -23,7 +23,7 @@ export interface Application {
 
 const ASKS_TO_SIGN_IN = new Set(['connection.reauthorization_required', 'connection.reauthorization_reminder']);
 
-export async function startApplication({ sync, maesnUrl, apiKey, onNotice }: ApplicationOptions): Promise<Application> {
+export async function startApplication({ sync, maesnUrl, apiKey, onEvent }: ApplicationOptions): Promise<Application> {
   /** A callback counts once, and only for the connection that it was made for. */
   const expected = new Map<string, string>();
   const app = new Hono();
@@ -64,9 +64,9 @@ export async function startApplication({ sync, maesnUrl, apiKey, onNotice }: App
   let afterId = 0;
   let telling = Promise.resolve();
   const tell = async () => {
-    for (const notice of await sync.notices({ afterId })) {
-      afterId = notice.id;
-      await onNotice(notice, ASKS_TO_SIGN_IN.has(notice.type) ? reconnectUrl(notice.connectionId) : undefined);
+    for (const event of await sync.events({ afterId })) {
+      afterId = event.id;
+      await onEvent(event, ASKS_TO_SIGN_IN.has(event.type) ? reconnectUrl(event.connectionId) : undefined);
     }
   };
   const listening = setInterval(() => {

@@ -43,7 +43,7 @@ export async function startTrial(): Promise<Trial> {
         sync,
         maesnUrl: sandbox.url,
         apiKey: sandbox.apiKey,
-        onNotice: ({ type, connectionId }, reconnectUrl) => {
+        onEvent: ({ type, connectionId }, reconnectUrl) => {
           say(
             reconnectUrl === undefined
               ? `${type}: ${connectionId}`

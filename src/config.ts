@@ -16,6 +16,26 @@ const duration = z
 
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
+const address = z.string().regex(/^[^\s:]*:\d{1,5}$|^\[[\d:a-f]+\]:\d{1,5}$/, 'must be host:port');
+
+/** `name:token,name:token`. The name is who the journal says it was. */
+const tokens = z
+  .string()
+  .transform((text) =>
+    text.split(',').map((entry) => /^(?<name>[\w.@-]{1,50}):(?<token>[!-~]{16,500})$/.exec(entry.trim())?.groups),
+  )
+  .refine(
+    (entries) => entries.every((entry) => entry !== undefined),
+    'must be name:token, several with commas between them; a token has 16 to 500 characters, without spaces or commas',
+  )
+  .transform((entries) =>
+    entries.flatMap((entry) =>
+      entry === undefined ? [] : [{ name: entry['name'] ?? '', token: entry['token'] ?? '' }],
+    ),
+  );
+
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+
 const sealingKey = z
   .string()
   .transform((text) => Buffer.from(text, 'base64'))
@@ -39,6 +59,21 @@ export const VARIABLES = {
     .startsWith('/')
     .default('/accounting/profile')
     .meta({ description: 'A cheap authorised call that tells whether a login is alive.' }),
+  MAESN_LOGIN_METHOD: z.enum(['GET', 'POST']).default('GET').meta({
+    description:
+      'How a login page is asked for: `GET /auth/...`, or the newer `POST /auth/...`, with which Maesn also posts the account key to us.',
+  }),
+  MAESN_CALLBACK_ACCOUNT_KEY: z.string().min(1).default('accountKey').meta({
+    description:
+      'Name of the account key in the callback after a login. Not in Maesn’s published documents: UNVERIFIED.',
+  }),
+  MAESN_CALLBACK_SIGNATURE: z.string().min(1).default('signature').meta({
+    description: 'Name of the signature in the callback. UNVERIFIED; looked at only with MAESN_SIGNING_SECRET.',
+  }),
+  MAESN_SIGNING_SECRET: z.string().min(1).optional().meta({
+    description:
+      'Secret of Maesn’s callback signatures: HMAC-SHA256 of the account key, hex or base64 (UNVERIFIED). Without it, the single-use state alone protects the callback.',
+  }),
   MAESN_RETRY_TIME_SCALE: z.coerce.number().min(1).max(10_000).default(1).meta({
     description: 'Divides the delays of the error guide. 1 = real time; anything else is refused outside the sandbox.',
   }),
@@ -60,9 +95,7 @@ export const VARIABLES = {
     .min(1)
     .default('maesn-sync')
     .meta({ description: 'Temporal task queue of the Workers.' }),
-  MAESN_SYNC_HEALTH_ADDRESS: z
-    .string()
-    .regex(/^[^\s:]*:\d{1,5}$/, 'must be host:port')
+  MAESN_SYNC_HEALTH_ADDRESS: address
     .optional()
     .meta({ description: '`host:port` on which a Worker answers `/healthz` and `/readyz`. Without it, it does not.' }),
   MAESN_SYNC_SHUTDOWN_GRACE: duration
@@ -77,6 +110,52 @@ export const VARIABLES = {
   MAESN_SYNC_REAUTHORIZATION_EXPIRES: duration
     .prefault('30 days')
     .meta({ description: 'After this time nobody is expected to sign in any more, and the sync ends.' }),
+  MAESN_SYNC_ADDRESS: address.default('127.0.0.1:8080').meta({
+    description:
+      '`host:port` of the backend: its HTTP API and its page. Anything but loopback needs MAESN_SYNC_TOKENS.',
+  }),
+  MAESN_SYNC_PUBLIC_URL: httpUrl.optional().meta({
+    description:
+      'Where browsers and Maesn reach the backend. Without it, links lead to MAESN_SYNC_ADDRESS and Maesn is not asked for webhooks.',
+  }),
+  MAESN_SYNC_TOKENS: tokens.optional().meta({
+    description:
+      'Bearer tokens of the HTTP API and the page: `name:token,name:token`. Without it, only this machine is served.',
+  }),
+  MAESN_SYNC_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(1_200).meta({
+    description: 'How often one caller may ask the HTTP API; more is answered with 429.',
+  }),
+  MAESN_SYNC_RETURN_URL: httpUrl.optional().meta({
+    description:
+      'Where the end user goes after signing in, with `connectionId` and `outcome` (`connected`, `cancelled`, `failed`). Without it, a page of ours says so.',
+  }),
+  MAESN_SYNC_LOGIN_EXPIRES: duration.prefault('1 hour').meta({
+    description: 'How long an end user may take from asking for the login page to coming back from it.',
+  }),
+  MAESN_SYNC_EVENTS_URL: httpUrl.optional().meta({
+    description: 'Where events are delivered (Standard Webhooks). Without it, they can be read from the HTTP API.',
+  }),
+  MAESN_SYNC_EVENTS_SECRET: z
+    .string()
+    .regex(
+      /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/,
+      'must be whsec_ and at least 24 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)',
+    )
+    .optional()
+    .meta({ description: 'Signs delivered events. Needed with MAESN_SYNC_EVENTS_URL.' }),
+  MAESN_SYNC_EVENTS_ALLOW_PRIVATE: flag.prefault('false').meta({
+    description: '`true`: events may be delivered to private and loopback addresses.',
+  }),
+  MAESN_SYNC_TEMPORAL_UI_URL: httpUrl.optional().meta({
+    description: 'Where Temporal’s UI is, for links to it. Of a Temporal that is started here, it is known.',
+  }),
+  MAESN_SYNC_URL: httpUrl.optional().meta({
+    description:
+      'For the commands that ask a running backend: where it is. Default: MAESN_SYNC_ADDRESS on this machine.',
+  }),
+  MAESN_SYNC_TOKEN: z.string().min(1).optional().meta({
+    description: 'For the same commands: the bearer token. Default: the first of MAESN_SYNC_TOKENS.',
+  }),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error'])
     .default('info')
@@ -115,6 +194,11 @@ export function readConfig({ env = process.env, overrides = {}, sandbox = false 
       'MAESN_RETRY_TIME_SCALE: only the sandbox may be asked faster than the error guide allows; leave it out',
     );
   }
+  if (parsed.success && parsed.data.MAESN_SYNC_EVENTS_URL !== undefined) {
+    if (parsed.data.MAESN_SYNC_EVENTS_SECRET === undefined) {
+      wrong.push('MAESN_SYNC_EVENTS_SECRET: must be set with MAESN_SYNC_EVENTS_URL, so that events can be verified');
+    }
+  }
   if (!parsed.success || wrong.length > 0)
     throw new ConfigError(`The environment is not right:\n  ${wrong.join('\n  ')}`);
   return { ...parsed.data, env };
@@ -123,6 +207,23 @@ export function readConfig({ env = process.env, overrides = {}, sandbox = false 
 /** The part of the configuration that everybody needs who starts the Workflow reauthorizeConnection. */
 export function reauthorizationTimes(config: Config): ReauthorizationTimes {
   return { remindEveryMs: config.MAESN_SYNC_REMIND_EVERY, expireAfterMs: config.MAESN_SYNC_REAUTHORIZATION_EXPIRES };
+}
+
+/** Where the application receives events; `undefined`: nowhere. */
+export function eventReceiver(config: Config) {
+  const { MAESN_SYNC_EVENTS_URL: url, MAESN_SYNC_EVENTS_SECRET: secret } = config;
+  if (url === undefined || secret === undefined) return undefined;
+  return { url, secret, allowPrivate: config.MAESN_SYNC_EVENTS_ALLOW_PRIVATE };
+}
+
+/** Where browsers and Maesn reach the backend; without a slash at the end. */
+export function publicUrl(config: Config): string {
+  return (config.MAESN_SYNC_PUBLIC_URL ?? localUrl(config)).replace(/\/$/, '');
+}
+
+/** Where the backend is reached from this machine. */
+export function localUrl({ MAESN_SYNC_ADDRESS }: Config): string {
+  return `http://${MAESN_SYNC_ADDRESS.replace(/^(?:0\.0\.0\.0|\[::\])?:/, '127.0.0.1:')}`;
 }
 
 type Name = keyof typeof VARIABLES;

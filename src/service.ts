@@ -1,12 +1,13 @@
 /** All of maesn-sync in one process: what it needs on this machine, a Worker, and a client. */
-import { createMaesnSync } from './client.js';
+import { clientSettings, createMaesnSync } from './client.js';
 import type { MaesnSync } from './client.js';
-import { reauthorizationTimes, requireVariables } from './config.js';
+import { requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { startEmbedded } from './embedded/index.js';
 import type { EmbeddedOptions } from './embedded/index.js';
 import { connectWorker } from './temporal.js';
-import { createConfiguredMaesnClient, createSyncWorker } from './worker.js';
+import { createSyncWorker } from './worker.js';
+import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { Store } from './store/index.js';
 
 export interface Service {
@@ -43,8 +44,7 @@ export async function startService(options: EmbeddedOptions): Promise<Service> {
       const sync = createMaesnSync({
         temporal: client,
         store,
-        taskQueue: config.MAESN_SYNC_TASK_QUEUE,
-        reauthorization: reauthorizationTimes(config),
+        ...clientSettings(config),
       });
       const { temporalUiUrl, description } = embedded;
       const stop = async () => {

@@ -6,10 +6,10 @@ import { Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.js';
-import { reauthorizationTimes, requireVariables } from './config.js';
-import type { Config, ConfigWith } from './config.js';
+import { eventReceiver, reauthorizationTimes, requireVariables } from './config.js';
+import type { Config } from './config.js';
 import { serveHealth } from './health.js';
-import { createMaesnClient } from './maesn/client.js';
+import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/index.js';
@@ -49,6 +49,8 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         walkForMs: WALK_FOR_MS,
         ...reauthorizationTimes(config),
+        eventReceiver: eventReceiver(config),
+        publicUrl: config.MAESN_SYNC_PUBLIC_URL,
       },
     }),
     maxConcurrentActivityTaskExecutions: config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES,
@@ -66,16 +68,6 @@ function workflowSource(bundlePath: string | undefined): Pick<WorkerOptions, 'wo
   if (existsSync(codePath)) return { workflowBundle: { codePath } };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
-}
-
-export function createConfiguredMaesnClient(config: ConfigWith<'MAESN_API_KEY'>): MaesnClient {
-  return createMaesnClient({
-    baseUrl: config.MAESN_BASE_URL,
-    apiKey: config.MAESN_API_KEY,
-    timeoutMs: config.MAESN_TIMEOUT,
-    maxResponseBytes: config.MAESN_MAX_RESPONSE_BYTES,
-    probePath: config.MAESN_PROBE_PATH,
-  });
 }
 
 /** Runs a Worker until `stopped` resolves, then lets Activities finish and closes everything it has opened. */

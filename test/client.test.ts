@@ -19,11 +19,7 @@ const wrong = (value: unknown) => value as never;
 
 describe('wrong input', () => {
   it.each([
-    [
-      'a connection without anything',
-      () => sync.addConnection(wrong({})),
-      ['connectionId', 'targetSystem', 'accountKey'],
-    ],
+    ['a connection without anything', () => sync.addConnection(wrong({})), ['connectionId', 'targetSystem']],
     ['an id that could not be part of a Workflow id', () => sync.connection('a/b'), ['input']],
     [
       'a system that is none',
@@ -56,7 +52,7 @@ describe('wrong input', () => {
     ['an interval of nothing', () => sync.startSync('known', { every: 0 }), ['every']],
     ['a pause without reason', () => sync.pauseSync('known', wrong({})), ['reason']],
     ['an empty key', () => sync.reauthorized('known', ''), ['input']],
-    ['a page of notices without end', () => sync.notices({ limit: 1e9 }), ['limit']],
+    ['a page of events without end', () => sync.events({ limit: 1e9 }), ['limit']],
   ])('%s is refused and named, and nothing is done', async (_name, call, fields) => {
     const error: unknown = await call().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(MaesnSyncError);
@@ -93,10 +89,10 @@ describe('a connection', () => {
     expect(JSON.stringify(await sync.connections())).not.toMatch(/accountKey/);
   });
 
-  it('that was never synced says so, and has nothing to pause', async () => {
+  it('that was never synced says so, and has nothing to resume, retry or cancel', async () => {
     expect(await sync.syncStatus('known')).toMatchObject({ state: 'NotStarted', resources: {} });
-    await expect(sync.pauseSync('known', { reason: 'x' })).rejects.toMatchObject({ code: 'SyncNotRunning' });
-    await expect(sync.resumeSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
+    await expect(sync.resumeSync('known')).rejects.toMatchObject({ code: 'Refused' });
+    await expect(sync.retryNow('known')).rejects.toMatchObject({ code: 'Refused' });
     await expect(sync.cancelSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
   });
 });

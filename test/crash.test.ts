@@ -82,7 +82,7 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most a page ea
   const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: PAGES * 100 } });
   const connectionId = `crash-${randomBytes(4).toString('hex')}`;
   await withStore((store) =>
-    store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }),
+    store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }, 'test'),
   );
   const taskQueue = `crash-${randomBytes(4).toString('hex')}`;
   const overrides = {
@@ -126,7 +126,7 @@ it('a Worker that is told to stop within a walk hands it over at once', async ()
   const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: 30_000 } });
   const connectionId = `handover-${randomBytes(4).toString('hex')}`;
   await withStore((store) =>
-    store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }),
+    store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }, 'test'),
   );
   const taskQueue = `handover-${randomBytes(4).toString('hex')}`;
   const overrides = {

@@ -40,7 +40,7 @@ describe('a failure of Maesn', () => {
 describe('an error of ours', () => {
   it('tells a failed statement’s code and none of its parameters', async () => {
     const { store } = await openTestStore();
-    const add = store.notices.add({
+    const add = store.events.add({
       connectionId: 'missing-connection',
       type: 'connection.reauthorized',
       occasion: 'secret occasion',

@@ -14,13 +14,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'config.ts': [],
   'temporal.ts': [],
   'logging.ts': [],
-  'client-errors.ts': [],
-  'sync-status.ts': ['spec', 'workflows/messages'],
-  'client.ts': ['spec', 'store', 'workflows/messages', 'client-errors', 'config', 'sync-status', 'temporal'],
+  client: ['spec', 'maesn', 'store', 'workflows/messages'],
+  'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'temporal'],
   'health.ts': [],
   'worker.ts': ['activities', 'maesn', 'store', 'config', 'health', 'temporal'],
   embedded: ['store', 'config', 'temporal'],
-  'service.ts': ['client', 'config', 'embedded', 'temporal', 'worker'],
+  'service.ts': ['client', 'config', 'embedded', 'maesn', 'temporal', 'worker'],
   'cli.ts': ['config', 'logging', 'service', 'store', 'worker', '../sandbox'],
 };
 

@@ -18,9 +18,9 @@ const TWELVE: readonly Resource[] = RESOURCE_NAMES.slice(0, 12);
 const requestsOf = (name: string) => harness.sandbox.requests.filter(({ account }) => account === name);
 const refusals = (name: string) => requestsOf(name).filter(({ status }) => status === 401);
 
-async function noticesOf(connectionId: string): Promise<string[]> {
-  const all = await harness.sync.notices({ limit: 1_000 });
-  return all.filter((notice) => notice.connectionId === connectionId).map(({ type }) => type);
+async function eventsOf(connectionId: string): Promise<string[]> {
+  const events = await harness.sync.events({ limit: 1_000, connectionId });
+  return events.map(({ type }) => type).filter((type) => type.startsWith('connection.'));
 }
 
 const awaiting = (connectionId: string) =>
@@ -38,7 +38,7 @@ const closed = (workflowId: string) =>
   });
 
 const told = (connectionId: string, type: string) =>
-  waitFor(`${type} is told`, async () => (await noticesOf(connectionId)).includes(type));
+  waitFor(`${type} is told`, async () => (await eventsOf(connectionId)).includes(type));
 
 async function result(connectionId: string): Promise<SyncReport> {
   return harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
@@ -68,7 +68,7 @@ describe('a revoked login', () => {
     expect(after[1]).toMatchObject({ resource: parkedAt, page: '3', status: 200 });
     expect(refusals(account.name)).toHaveLength(1);
     await closed(`reauthorize/${connectionId}`);
-    expect(await noticesOf(connectionId)).toEqual(['connection.reauthorization_required', 'connection.reauthorized']);
+    expect(await eventsOf(connectionId)).toEqual(['connection.reauthorization_required', 'connection.reauthorized']);
     await expectSameRecords(harness.store, connectionId, account, TWELVE);
   });
 
@@ -117,7 +117,7 @@ describe('a revoked login', () => {
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await Promise.all([other.result(), result(connectionId)]);
     expect(refusals(account.name)).toHaveLength(1);
-    expect((await noticesOf(connectionId)).filter((type) => type.endsWith('required'))).toHaveLength(1);
+    expect((await eventsOf(connectionId)).filter((type) => type.endsWith('required'))).toHaveLength(1);
   });
 });
 
@@ -140,7 +140,7 @@ describe('a wrong key', () => {
     );
     expect(probes).toHaveLength(2);
     expect(refusals(account.name)).toHaveLength(1);
-    expect(await noticesOf(connectionId)).toEqual(
+    expect(await eventsOf(connectionId)).toEqual(
       Array.from({ length: 3 }, () => 'connection.reauthorization_required'),
     );
 
@@ -180,7 +180,7 @@ describe('a Signal', () => {
     await Promise.all([harness.sync.reauthorized(connectionId, key), harness.sync.reauthorized(connectionId, key)]);
     await result(connectionId);
     await closed(`reauthorize/${connectionId}`);
-    expect((await noticesOf(connectionId)).filter((type) => type === 'connection.reauthorized')).toHaveLength(1);
+    expect((await eventsOf(connectionId)).filter((type) => type === 'connection.reauthorized')).toHaveLength(1);
     await expectSameRecords(harness.store, connectionId, account, ['items']);
   });
 
@@ -190,7 +190,7 @@ describe('a Signal', () => {
     expect(connection).toMatchObject({ status: 'active', keyVersion: 2 });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await result(connectionId);
-    expect(await noticesOf(connectionId)).toEqual([]);
+    expect(await eventsOf(connectionId)).toEqual([]);
   });
 });
 
@@ -263,7 +263,9 @@ describe('when nobody signs in', () => {
       connection: { status: 'reauthorization_expired' },
     });
     expect(status.failure?.message).toContain('Reconnect it, then start the sync again');
-    const notices = (await patient.sync.notices()).map(({ type }) => type);
+    const notices = (await patient.sync.events())
+      .map(({ type }) => type)
+      .filter((type) => type.startsWith('connection.'));
     expect(notices).toEqual([
       'connection.reauthorization_required',
       ...Array.from({ length: 3 }, () => 'connection.reauthorization_reminder'),

@@ -15,7 +15,7 @@ let connections = 0;
 async function connect(accountKey = 'key'): Promise<string> {
   connections += 1;
   const connectionId = `store-${connections}`;
-  await store.connections.add({ connectionId, targetSystem: 'xero', accountKey });
+  await store.connections.add({ connectionId, targetSystem: 'xero', accountKey }, 'test');
   return connectionId;
 }
 
@@ -176,23 +176,21 @@ describe('an account key', () => {
   it('is opened as it was stored, under a version that grows', async () => {
     const id = await connect('first');
     expect(await store.connections.open(id)).toMatchObject({ accountKey: 'first', keyVersion: 1 });
-    expect(await store.connections.storeKey(id, 'second')).toEqual({ keyVersion: 2, status: 'active' });
+    expect(await store.connections.storeKey(id, 'second', 'test')).toEqual({ keyVersion: 2, status: 'active' });
     expect(await store.connections.open(id)).toMatchObject({ accountKey: 'second', keyVersion: 2 });
   });
 
   it('is not readable in what is stored, and opens nowhere else', () => {
     const sealing = createSealing(Buffer.alloc(32, 7));
-    const sealed = sealing.seal('secret', { connectionId: 'a', keyVersion: 1 });
+    const sealed = sealing.seal('secret', ['a', 1]);
     expect(sealed).not.toContain('secret');
-    expect(sealing.open(sealed, { connectionId: 'a', keyVersion: 1 })).toBe('secret');
-    expect(() => sealing.open(sealed, { connectionId: 'b', keyVersion: 1 })).toThrow('changed outside');
-    expect(() => sealing.open(sealed, { connectionId: 'a', keyVersion: 2 })).toThrow('changed outside');
-    expect(() => sealing.open(`${sealed.slice(0, -2)}AA`, { connectionId: 'a', keyVersion: 1 })).toThrow(
-      'changed outside',
-    );
-    expect(() => sealing.open('nonsense', { connectionId: 'a', keyVersion: 1 })).toThrow('no known form');
+    expect(sealing.open(sealed, ['a', 1])).toBe('secret');
+    expect(() => sealing.open(sealed, ['b', 1])).toThrow('changed outside');
+    expect(() => sealing.open(sealed, ['a', 2])).toThrow('changed outside');
+    expect(() => sealing.open(`${sealed.slice(0, -2)}AA`, ['a', 1])).toThrow('changed outside');
+    expect(() => sealing.open('nonsense', ['a', 1])).toThrow('no known form');
     const other = createSealing(Buffer.alloc(32, 8));
-    expect(() => other.open(sealed, { connectionId: 'a', keyVersion: 1 })).toThrow('another MAESN_SYNC_SEALING_KEY');
+    expect(() => other.open(sealed, ['a', 1])).toThrow('another MAESN_SYNC_SEALING_KEY');
   });
 });
 
@@ -216,14 +214,14 @@ describe('reauthorisation', () => {
 
   it('is nothing to wait for when a newer key is there', async () => {
     const id = await connect();
-    await store.connections.storeKey(id, 'second');
+    await store.connections.storeKey(id, 'second', 'test');
     expect(await join(id, 'a', 1)).toMatchObject({ decision: 'proceed' });
   });
 
   it('stays open when a key is stored: only its probe ends it', async () => {
     const id = await connect();
     await join(id, 'a', 1);
-    expect(await store.connections.storeKey(id, 'second')).toEqual({
+    expect(await store.connections.storeKey(id, 'second', 'test')).toEqual({
       keyVersion: 2,
       status: 'awaiting_reauthorization',
     });
@@ -233,7 +231,7 @@ describe('reauthorisation', () => {
   it('releases who waits, and a repeat changes nothing of the round after it', async () => {
     const id = await connect();
     await join(id, 'a', 1);
-    await store.connections.storeKey(id, 'second');
+    await store.connections.storeKey(id, 'second', 'test');
     const settle = () => store.reauthorizations.settle({ connectionId: id, round: 1, outcome: 'reauthorized' });
     expect(await settle()).toEqual(['a']);
     expect((await store.connections.find(id))?.status).toBe('active');
@@ -250,7 +248,7 @@ describe('reauthorisation', () => {
     await join(id, 'a', 1);
     await store.reauthorizations.settle({ connectionId: id, round: 1, outcome: 'expired' });
     expect((await store.connections.find(id))?.status).toBe('reauthorization_expired');
-    expect(await store.connections.storeKey(id, 'second')).toMatchObject({ status: 'active' });
+    expect(await store.connections.storeKey(id, 'second', 'test')).toMatchObject({ status: 'active' });
     expect(await join(id, 'b', 2)).toMatchObject({ decision: 'wait', round: 2 });
   });
 });
@@ -258,7 +256,9 @@ describe('reauthorisation', () => {
 describe('a connection', () => {
   it('is not added twice', async () => {
     const id = await connect('first');
-    expect(await store.connections.add({ connectionId: id, targetSystem: 'xero', accountKey: 'other' })).toBe(false);
+    expect(await store.connections.add({ connectionId: id, targetSystem: 'xero', accountKey: 'other' }, 'test')).toBe(
+      false,
+    );
     expect(await store.connections.open(id)).toMatchObject({ accountKey: 'first' });
   });
 
@@ -266,8 +266,8 @@ describe('a connection', () => {
     const id = await connect();
     await begin(id);
     await save(id, 1, [{ invoiceId: 'a' }]);
-    expect(await store.connections.remove(id)).toBe(true);
-    expect(await store.connections.remove(id)).toBe(false);
+    expect(await store.connections.remove(id, 'test')).toBe(true);
+    expect(await store.connections.remove(id, 'test')).toBe(false);
     expect(await list(id)).toEqual([]);
     expect(await store.walks.list(id)).toEqual([]);
   });
@@ -276,9 +276,9 @@ describe('a connection', () => {
 it('a notice of one occasion is told once', async () => {
   const id = await connect();
   const notice = { connectionId: id, type: 'connection.reauthorized', occasion: 'round 1' } as const;
-  await store.notices.add(notice);
-  await store.notices.add(notice);
-  await store.notices.add({ ...notice, occasion: 'round 2' });
-  const told = await store.notices.list({ afterId: 0, limit: 1_000 });
+  await store.events.add(notice);
+  await store.events.add(notice);
+  await store.events.add({ ...notice, occasion: 'round 2' });
+  const told = await store.events.list({ afterId: 0, limit: 1_000 });
   expect(told.filter(({ connectionId }) => connectionId === id)).toHaveLength(2);
 });

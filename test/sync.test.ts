@@ -164,7 +164,11 @@ describe('pausing', () => {
     await waitFor('page 5 is asked for', () => requestsOf(account.name).some(({ page }) => page === '5'));
     await harness.sync.pauseSync(connectionId, { reason: 'month-end closing' });
     const paused = await harness.sync.syncStatus(connectionId);
-    expect(paused).toMatchObject({ state: 'Paused', pausedBecause: 'month-end closing', resource: 'items' });
+    expect(paused).toMatchObject({
+      state: 'Paused',
+      holds: [{ kind: 'paused', reason: 'month-end closing' }],
+      resource: 'items',
+    });
     await expect(harness.sync.pauseSync(connectionId, { reason: 'again' })).rejects.toMatchObject({ code: 'Refused' });
 
     const asked = requestsOf(account.name).length;

@@ -7,6 +7,7 @@ import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
 import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
 import type { Connection, Cursor } from '../store/index.js';
 import type { PullTask } from '../workflows/messages.js';
+import type { AuthorizedConnection } from './open-connection.js';
 
 export interface FetchedPage {
   readonly records: readonly unknown[];
@@ -18,7 +19,7 @@ export interface FetchedPage {
 
 export interface FetchPageInput {
   readonly maesn: MaesnClient;
-  readonly connection: Connection & { readonly accountKey: string };
+  readonly connection: AuthorizedConnection;
   readonly cursor: Cursor;
   readonly signal: AbortSignal;
   /** The task that holds this page, if it was started before. */

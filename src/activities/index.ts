@@ -1,5 +1,7 @@
 import type { ActivityDependencies } from './dependencies.js';
 import { safely } from './failure.js';
+import { createPauseConnection, createReadHints, createReadHolds, createResumeConnection } from './holds.js';
+import { createCheckLogin } from './check-login.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
 import {
@@ -8,11 +10,18 @@ import {
   createRemindReauthorization,
   createSettleReauthorization,
 } from './settle-reauthorization.js';
+import { createTellApplication } from './tell-application.js';
 
 /** All Activities, with what they need. Their names are what the Temporal UI shows. */
 export function createActivities(dependencies: ActivityDependencies) {
   return {
     pullResource: createPullResource(dependencies),
+    readHolds: safely(createReadHolds(dependencies)),
+    pauseConnection: safely(createPauseConnection(dependencies)),
+    resumeConnection: safely(createResumeConnection(dependencies)),
+    readHints: safely(createReadHints(dependencies)),
+    tellApplication: safely(createTellApplication(dependencies)),
+    checkLogin: createCheckLogin(dependencies),
     joinReauthorization: safely(createJoinReauthorization(dependencies)),
     leaveReauthorization: safely(createLeaveReauthorization(dependencies)),
     openReauthorization: safely(createOpenReauthorization(dependencies)),

@@ -2,7 +2,8 @@ import { MaesnError } from '../maesn/failure.js';
 import type { Connection, Store } from '../store/index.js';
 import { connectionNotFound } from './failure.js';
 
-export type OpenConnection = Connection & { readonly accountKey: string };
+export type OpenConnection = Connection & { readonly accountKey: string | undefined };
+export type AuthorizedConnection = Connection & { readonly accountKey: string };
 
 export async function openConnection(store: Store, connectionId: string): Promise<OpenConnection> {
   const connection = await store.connections.open(connectionId);
@@ -11,14 +12,18 @@ export async function openConnection(store: Store, connectionId: string): Promis
 }
 
 /**
- * While a connection awaits reauthorisation no request is made for it: it is as if Maesn had answered 401, at no
+ * While a connection awaits (re)authorisation no request is made for it: it is as if Maesn had answered 401, at no
  * cost to a target system that counts errors.
  */
-export function requireAuthorization(connection: Connection): void {
-  if (connection.status === 'active') return;
+export function requireAuthorization(connection: OpenConnection): AuthorizedConnection {
+  const { status, accountKey } = connection;
+  if (status === 'active' && accountKey !== undefined) return { ...connection, accountKey };
   throw new MaesnError({
     type: 'Unauthorized',
     request: 'No request',
-    reason: 'was made: the connection awaits reauthorisation',
+    reason:
+      status === 'not_connected'
+        ? 'was made: the end user has not signed in yet'
+        : 'was made: the connection awaits reauthorisation',
   });
 }

@@ -12,8 +12,11 @@ import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { fetchPage } from './fetch-page.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
+import { createTellStuck } from './tell-application.js';
 
-export function createPullResource({ maesn, store, options }: ActivityDependencies) {
+export function createPullResource(dependencies: ActivityDependencies) {
+  const { maesn, store, options } = dependencies;
+  const tellStuck = createTellStuck(dependencies);
   const pace = createPace();
 
   return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
@@ -26,9 +29,10 @@ export function createPullResource({ maesn, store, options }: ActivityDependenci
     let walk: WalkCounts | undefined;
 
     try {
-      const connection = await openConnection(store, connectionId);
-      ({ keyVersion } = connection);
-      requireAuthorization(connection);
+      const opened = await openConnection(store, connectionId);
+      ({ keyVersion } = opened);
+      if ((await store.holds.list(connectionId)).length > 0) return HELD;
+      const connection = requireAuthorization(opened);
       const intervalMs = requestIntervalMs(connection.targetSystem);
       let cursor = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
       walk = toCounts(cursor);
@@ -57,12 +61,17 @@ export function createPullResource({ maesn, store, options }: ActivityDependenci
       }
       return toResult(cursor, attempt.progress.retries);
     } catch (error) {
-      throw attempt.toFailure(error, { keyVersion, walk });
+      const failure = attempt.toFailure(error, { keyVersion, walk });
+      await tellStuck(input, failure);
+      throw failure;
     } finally {
       attempt.end();
     }
   };
 }
+
+/** Not begun, because of a hold; the Workflow reads which. */
+const HELD: PullResourceResult = { done: false, held: true, pages: 0, records: 0, flagged: 0, retries: 0 };
 
 function toResult(cursor: Cursor, retries: number, task?: PullResourceResult['task']): PullResourceResult {
   return { done: cursor.completedAt !== null, ...toCounts(cursor), retries, task };

@@ -1,12 +1,14 @@
 /** The side of reauthorizeConnection: open a round, tell the application, probe a new key, release who waits. */
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
-import type { NoticeType, ReauthorizationOutcome } from '../store/index.js';
+import type { EventType, ReauthorizationOutcome } from '../store/index.js';
 import { reauthorizationSettledSignal } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
+import { ITSELF } from './holds.js';
 import { isGone } from './join-reauthorization.js';
 import { openConnection } from './open-connection.js';
+import { createTell } from './tell-application.js';
 
 export interface OpenReauthorizationInput {
   readonly connectionId: string;
@@ -49,34 +51,58 @@ export interface SettleReauthorizationResult {
   readonly released: number;
 }
 
-export function createOpenReauthorization({ store }: ActivityDependencies) {
+export function createOpenReauthorization(dependencies: ActivityDependencies) {
+  const { store } = dependencies;
+  const tell = createTell(dependencies);
+
   /** Reads whether a round is open, and tells the application of it: once per round. */
   return async function openReauthorization(input: OpenReauthorizationInput): Promise<OpenReauthorizationResult> {
     const { connectionId } = input;
     const connection = await store.connections.find(connectionId);
     if (connection?.status !== 'awaiting_reauthorization') return {};
-    const { round } = connection;
-    await store.notices.add({ connectionId, type: 'connection.reauthorization_required', occasion: `round ${round}` });
+    const { round, awaitingSince } = connection;
+    const occasion = `round ${round}`;
+    await store.journal.add({
+      connectionId,
+      actor: ITSELF,
+      action: 'reauthorization.required',
+      detail: { round },
+      occasion,
+    });
+    const data = { round, since: awaitingSince?.toISOString() };
+    await tell({ connectionId, type: 'connection.reauthorization_required', occasion, data });
     return { round };
   };
 }
 
-export function createRemindReauthorization({ store }: ActivityDependencies) {
+export function createRemindReauthorization(dependencies: ActivityDependencies) {
+  const tell = createTell(dependencies);
   return async function remindReauthorization(input: RemindReauthorizationInput): Promise<void> {
     const { connectionId, round, reminder } = input;
     const occasion = `round ${round}, reminder ${reminder}`;
-    await store.notices.add({ connectionId, type: 'connection.reauthorization_reminder', occasion });
+    const detail = { round, reminder };
+    await dependencies.store.journal.add({
+      connectionId,
+      actor: ITSELF,
+      action: 'reauthorization.reminded',
+      detail,
+      occasion,
+    });
+    await tell({ connectionId, type: 'connection.reauthorization_reminder', occasion, data: detail });
   };
 }
 
-export function createProbeConnection({ maesn, store, options }: ActivityDependencies) {
+export function createProbeConnection(dependencies: ActivityDependencies) {
+  const { maesn, store, options } = dependencies;
+  const tell = createTell(dependencies);
+
   /** Asks Maesn whether it takes the newest key. Retried by the guide until there is an answer about the login. */
   return async function probeConnection({ connectionId }: ProbeConnectionInput): Promise<ProbeConnectionResult> {
     const attempt = startAttempt(options);
     try {
       const connection = await openConnection(store, connectionId);
       const { accountKey, keyVersion, refusedVersion } = connection;
-      if (keyVersion <= refusedVersion) return { outcome: 'unchanged', keyVersion };
+      if (accountKey === undefined || keyVersion <= refusedVersion) return { outcome: 'unchanged', keyVersion };
       const { companyId, environmentName } = connection;
       try {
         await maesn.probe({
@@ -91,7 +117,9 @@ export function createProbeConnection({ maesn, store, options }: ActivityDepende
           await store.reauthorizations.refuse(connectionId, keyVersion);
           // A key that is refused is news: whoever sent it believes that all is well.
           const occasion = `round ${connection.round}, key version ${keyVersion} refused`;
-          await store.notices.add({ connectionId, type: 'connection.reauthorization_required', occasion });
+          const detail = { round: connection.round, keyVersion, reason: error.message };
+          await store.journal.add({ connectionId, actor: ITSELF, action: 'key.refused', detail, occasion });
+          await tell({ connectionId, type: 'connection.reauthorization_required', occasion, data: detail });
           return { outcome: 'refused', keyVersion, reason: error.message };
         }
         // Any other refusal is about the probe's own path, which not every system has; the login was let through.
@@ -109,17 +137,28 @@ export function createProbeConnection({ maesn, store, options }: ActivityDepende
   };
 }
 
-const SETTLED_NOTICES: Readonly<Record<ReauthorizationOutcome, NoticeType>> = {
+const SETTLED_EVENTS: Readonly<Record<ReauthorizationOutcome, EventType>> = {
   reauthorized: 'connection.reauthorized',
   expired: 'connection.reauthorization_expired',
 };
 
-export function createSettleReauthorization({ store, temporal }: ActivityDependencies) {
+export function createSettleReauthorization(dependencies: ActivityDependencies) {
+  const { store, temporal } = dependencies;
+  const tell = createTell(dependencies);
+
   /** Ends the round and releases everybody who waits. Safe to repeat: who was released is not entered any more. */
   return async function settleReauthorization(input: SettleReauthorizationInput): Promise<SettleReauthorizationResult> {
     const { connectionId, round, outcome } = input;
     const waiting = await store.reauthorizations.settle({ connectionId, round, outcome });
-    await store.notices.add({ connectionId, type: SETTLED_NOTICES[outcome], occasion: `round ${round}` });
+    const occasion = `round ${round}`;
+    await store.journal.add({
+      connectionId,
+      actor: ITSELF,
+      action: 'reauthorization.settled',
+      detail: { round, outcome, released: waiting.length },
+      occasion,
+    });
+    await tell({ connectionId, type: SETTLED_EVENTS[outcome], occasion, data: { round } });
     for (const workflowId of waiting) {
       try {
         // By id alone, without run: a Workflow that has continued as new meanwhile gets it too.

@@ -7,6 +7,7 @@ import type { FailureType } from '../spec/error-guide.js';
 import { parseRetryAfter } from '../spec/retry.js';
 import { readBody } from './body.js';
 import { parseErrorBody, parseListAnswer, parseTaskAnswer } from './envelope.js';
+import { parseAccountKey, parseLoginUrl, parseWebhook } from './integration.js';
 import type { ListAnswer, TaskAnswer } from './envelope.js';
 import { MaesnError } from './failure.js';
 import type { MaesnFailure } from './failure.js';
@@ -32,7 +33,44 @@ export interface MaesnRequest {
   readonly signal?: AbortSignal;
 }
 
+/** A request for a page on which an end user signs in. */
+export interface LoginRequest {
+  readonly targetSystem: string;
+  /** `POST`: the newer one, with which Maesn also posts the account key to `webhookCallbackUrl`. */
+  readonly method: 'GET' | 'POST';
+  readonly callbackUrl: string;
+  readonly cancelCallbackUrl: string;
+  readonly webhookCallbackUrl?: string | undefined;
+  readonly companyId?: string | undefined;
+  readonly includeSignature?: boolean | undefined;
+}
+
+export interface AccountRequest {
+  readonly targetSystem: string;
+  /** API key, user name, password, base URL: as the target system wants. */
+  readonly credentials: Readonly<Record<string, unknown>>;
+}
+
+export interface WebhookRequest {
+  readonly callbackUrl: string;
+  readonly eventType: string;
+  readonly resource: string;
+}
+
+export interface Webhook {
+  readonly id: string;
+  readonly secret: string;
+  readonly expiresDate: Date | null;
+}
+
 export interface MaesnClient {
+  /** The URL of a page on which an end user signs in. */
+  loginUrl(request: LoginRequest): Promise<string>;
+  /** The account key of a system that has no login page. */
+  createAccount(request: AccountRequest): Promise<string>;
+  /** Has Maesn call us when something of a kind happens, until the subscription expires. */
+  createWebhook(webhook: WebhookRequest, request: Omit<MaesnRequest, 'path'>): Promise<Webhook>;
+  deleteWebhook(webhookId: string, request: Omit<MaesnRequest, 'path'>): Promise<void>;
   /** One page of a collection, or the task that will hold it. */
   list(request: MaesnRequest): Promise<ListAnswer>;
   /** Where a task stands that a list answered with. */
@@ -44,8 +82,10 @@ export interface MaesnClient {
 export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
   const fetch = options.fetch ?? globalThis.fetch;
 
-  async function get(request: MaesnRequest): Promise<unknown> {
-    const name = `GET ${request.path}`;
+  /** The body of an answer that is none of the guide's failures. */
+  async function send(request: SentRequest): Promise<{ readonly status: number; readonly body: string }> {
+    const { method, path, accountKey, content } = request;
+    const name = `${method} ${path}`;
     const fail = (type: FailureType, reason: string, more: Partial<MaesnFailure> = {}) =>
       new MaesnError({ type, request: name, reason, ...more });
     const timeout = AbortSignal.timeout(options.timeoutMs);
@@ -55,7 +95,14 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     let body: string | undefined;
     try {
       response = await fetch(toUrl(options.baseUrl, request), {
-        headers: { 'X-API-KEY': options.apiKey, 'X-ACCOUNT-KEY': request.accountKey, Accept: 'application/json' },
+        method,
+        headers: {
+          'X-API-KEY': options.apiKey,
+          ...(accountKey === undefined ? {} : { 'X-ACCOUNT-KEY': accountKey }),
+          Accept: 'application/json, text/html;q=0.5',
+          ...(content === undefined ? {} : { 'Content-Type': 'application/json' }),
+        },
+        ...(content === undefined ? {} : { body: JSON.stringify(content) }),
         // A redirect is an answer that is not the envelope; following it would send both keys to another host.
         redirect: 'manual',
         signal,
@@ -72,9 +119,8 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     const about = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     if (!response.ok) {
       // Maesn may quote what it was sent: no key may travel on in a failure.
-      const quoted = (body ?? '')
-        .replaceAll(options.apiKey, '[API key]')
-        .replaceAll(request.accountKey, '[account key]');
+      const withoutApiKey = (body ?? '').replaceAll(options.apiKey, '[API key]');
+      const quoted = accountKey === undefined ? withoutApiKey : withoutApiKey.replaceAll(accountKey, '[account key]');
       throw fail(classifyStatus(status), `answered ${status}`, { ...about, ...parseErrorBody(parseJson(quoted)) });
     }
     if (body === undefined) {
@@ -84,33 +130,77 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
         about,
       );
     }
-    const json = parseJson(body);
-    if (json === undefined) throw fail('InvalidResponse', `answered ${status} with ${describeBody(body)}`, about);
-    return json;
+    return { status, body };
   }
 
-  async function getParsed<T>(request: MaesnRequest, parse: (json: unknown) => T | undefined): Promise<T> {
-    const parsed = parse(await get(request));
+  async function sendForJson(request: SentRequest): Promise<unknown> {
+    const { status, body } = await send(request);
+    const json = parseJson(body);
+    if (json !== undefined) return json;
+    throw invalid(request, `answered ${status} with ${describeBody(body)}`, status);
+  }
+
+  async function sendAndParse<T>(request: SentRequest, parse: (json: unknown) => T | undefined): Promise<T> {
+    const parsed = parse(await sendForJson(request));
     if (parsed !== undefined) return parsed;
-    throw new MaesnError({
-      type: 'InvalidResponse',
-      request: `GET ${request.path}`,
-      reason: 'answered JSON that is not the envelope expected here',
-      status: 200,
-    });
+    throw invalid(request, 'answered JSON that is not the envelope expected here');
   }
 
   return {
-    list: (request) => getParsed(request, parseListAnswer),
+    list: (request) => sendAndParse({ method: 'GET', ...request }, parseListAnswer),
     task: (taskId, request) =>
-      getParsed({ ...request, path: `/accounting/asyncTask/${encodeURIComponent(taskId)}` }, parseTaskAnswer),
+      sendAndParse(
+        { method: 'GET', ...request, path: `/accounting/asyncTask/${encodeURIComponent(taskId)}` },
+        parseTaskAnswer,
+      ),
     probe: async (request) => {
-      await get({ ...request, path: options.probePath });
+      await sendForJson({ method: 'GET', ...request, path: options.probePath });
+    },
+
+    async loginUrl({ targetSystem, method, includeSignature, ...urls }) {
+      const path = `/auth/${encodeURIComponent(targetSystem)}`;
+      const { callbackUrl, webhookCallbackUrl, ...rest } = urls;
+      const request: SentRequest =
+        method === 'GET'
+          ? {
+              method,
+              path,
+              query: { callbackUrl, ...rest, include_signature: includeSignature === true ? 'true' : undefined },
+            }
+          : { method, path, content: { callBackUrl: callbackUrl, webhookCallbackUrl, ...rest, includeSignature } };
+      const { body } = await send(request);
+      const url = parseLoginUrl(body);
+      if (url === undefined) throw invalid(request, 'answered something that is not the URL of a login page');
+      return url;
+    },
+
+    createAccount: ({ targetSystem, credentials }) =>
+      sendAndParse(
+        { method: 'POST', path: `/auth/accounts/${encodeURIComponent(targetSystem)}`, content: credentials },
+        parseAccountKey,
+      ),
+
+    createWebhook: (webhook, request) =>
+      sendAndParse({ method: 'POST', ...request, path: '/webhooks', content: webhook }, parseWebhook),
+
+    async deleteWebhook(webhookId, request) {
+      await send({ method: 'DELETE', ...request, path: `/webhooks/${encodeURIComponent(webhookId)}` });
     },
   };
 }
 
-function toUrl(baseUrl: string, request: MaesnRequest): URL {
+interface SentRequest extends Omit<MaesnRequest, 'accountKey'> {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly accountKey?: string;
+  /** Sent as JSON. */
+  readonly content?: object;
+}
+
+function invalid({ method, path }: SentRequest, reason: string, status = 200): MaesnError {
+  return new MaesnError({ type: 'InvalidResponse', request: `${method} ${path}`, reason, status });
+}
+
+function toUrl(baseUrl: string, request: SentRequest): URL {
   const url = new URL(baseUrl.replace(/\/$/, '') + request.path);
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== undefined) url.searchParams.set(name, String(value));

@@ -16,6 +16,8 @@ export interface TargetSystem {
   readonly concurrency?: number;
   /** Whether `lastModifiedAt` must be whole seconds. */
   readonly wholeSeconds?: boolean;
+  /** Whether Maesn tells by webhook what changes there. */
+  readonly webhooks?: boolean;
   /** Resources that want `fiscalYearStartDate`, which the connection then carries. */
   readonly needsFiscalYearStartDate?: readonly Resource[];
 }
@@ -49,6 +51,7 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
       { requests: 6_000, perMs: 5 * MINUTE },
     ],
     concurrency: 5,
+    webhooks: true,
   },
   'datev-rewe': { rateLimits: [{ requests: 100, perMs: 5 * SECOND }] },
   'datev-rewe-export': { rateLimits: [], needsFiscalYearStartDate: ['accounts', 'paymentTerms'] },
@@ -56,15 +59,15 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
   'datev-unternehmen-online': { rateLimits: [] },
   'exact-de': EXACT,
   'exact-gb': EXACT,
-  'exact-nl': EXACT,
-  freshbooks: { rateLimits: [] },
-  'lexware-office': { rateLimits: [{ requests: 2, perMs: SECOND }], wholeSeconds: true },
-  moneybird: { rateLimits: [] },
-  qonto: { rateLimits: [] },
-  quickbooks: { rateLimits: [{ requests: 500, perMs: MINUTE }], concurrency: 10 },
+  'exact-nl': { ...EXACT, webhooks: true },
+  freshbooks: { rateLimits: [], webhooks: true },
+  'lexware-office': { rateLimits: [{ requests: 2, perMs: SECOND }], wholeSeconds: true, webhooks: true },
+  moneybird: { rateLimits: [], webhooks: true },
+  qonto: { rateLimits: [], webhooks: true },
+  quickbooks: { rateLimits: [{ requests: 500, perMs: MINUTE }], concurrency: 10, webhooks: true },
   sageactive: { rateLimits: [{ requests: 3_000, perMs: MINUTE }] },
   sevdesk: { rateLimits: [] },
-  weclapp: { rateLimits: [] },
+  weclapp: { rateLimits: [], webhooks: true },
   xentral: { rateLimits: [{ requests: 100, perMs: MINUTE }] },
   xero: {
     rateLimits: [
@@ -72,6 +75,7 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
       { requests: 5_000, perMs: DAY },
     ],
     concurrency: 5,
+    webhooks: true,
   },
 };
 

@@ -1,6 +1,7 @@
 /** What one account key opens: one end user's books in one target system. */
-import { eq, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray } from 'drizzle-orm';
 import type { Database } from './database.js';
+import { enter } from './journal.js';
 import { connections } from './schema.js';
 import type { ConnectionStatus } from './schema.js';
 import type { Sealing } from './sealing.js';
@@ -8,7 +9,8 @@ import type { Sealing } from './sealing.js';
 export interface NewConnection {
   readonly connectionId: string;
   readonly targetSystem: string;
-  readonly accountKey: string;
+  /** Absent: the end user has not signed in yet. */
+  readonly accountKey?: string | undefined;
   readonly companyId?: string | undefined;
   readonly environmentName?: string | undefined;
   /** ISO date; some systems want it on accounts and payment terms. */
@@ -29,17 +31,28 @@ export interface Connection {
   readonly createdAt: Date;
 }
 
+export interface ListConnectionsOptions {
+  readonly afterId?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly statuses?: readonly ConnectionStatus[];
+}
+
 export interface Connections {
   /** `false`: there is one of that id already; nothing was changed. */
-  add(connection: NewConnection): Promise<boolean>;
+  add(connection: NewConnection, actor: string): Promise<boolean>;
   find(connectionId: string): Promise<Connection | undefined>;
-  list(): Promise<Connection[]>;
-  /** The connection with its account key in the clear. Throws `SealingError`. */
-  open(connectionId: string): Promise<(Connection & { readonly accountKey: string }) | undefined>;
+  /** In order of id, from behind `afterId`. */
+  list(options?: ListConnectionsOptions): Promise<Connection[]>;
+  /** The connection with its account key in the clear; `undefined` where there is none yet. Throws `SealingError`. */
+  open(connectionId: string): Promise<(Connection & { readonly accountKey: string | undefined }) | undefined>;
   /** Stores a new account key; its version is one more than the last. `undefined`: no such connection. */
-  storeKey(connectionId: string, accountKey: string): Promise<Pick<Connection, 'keyVersion' | 'status'> | undefined>;
-  /** Removes the connection and everything of it. `false`: no such connection. */
-  remove(connectionId: string): Promise<boolean>;
+  storeKey(
+    connectionId: string,
+    accountKey: string,
+    actor: string,
+  ): Promise<Pick<Connection, 'keyVersion' | 'status'> | undefined>;
+  /** Removes the connection and everything of it but its journal. `false`: no such connection. */
+  remove(connectionId: string, actor: string): Promise<boolean>;
 }
 
 export function createConnections(db: Database, sealing: Sealing): Connections {
@@ -49,32 +62,58 @@ export function createConnections(db: Database, sealing: Sealing): Connections {
   }
 
   return {
-    async add({ connectionId, accountKey, ...about }) {
-      const added = await db
-        .insert(connections)
-        .values({ id: connectionId, accountKey: sealing.seal(accountKey, { connectionId, keyVersion: 1 }), ...about })
-        .onConflictDoNothing()
-        .returning({ id: connections.id });
-      return added.length > 0;
-    },
+    add: ({ connectionId, accountKey, ...about }, actor) =>
+      db.transaction(async (tx) => {
+        const keyVersion = accountKey === undefined ? 0 : 1;
+        const added = await tx
+          .insert(connections)
+          .values({
+            id: connectionId,
+            ...about,
+            keyVersion,
+            ...(accountKey === undefined
+              ? { status: 'not_connected' as const }
+              : { accountKey: sealing.seal(accountKey, [connectionId, keyVersion]) }),
+          })
+          .onConflictDoNothing()
+          .returning({ id: connections.id });
+        if (added.length > 0) {
+          const { targetSystem } = about;
+          await enter(tx, { connectionId, actor, action: 'connection.added', detail: { targetSystem, keyVersion } });
+        }
+        return added.length > 0;
+      }),
 
     async find(connectionId) {
       const found = await row(connectionId);
       return found === undefined ? undefined : toConnection(found);
     },
 
-    async list() {
-      return (await db.select().from(connections).orderBy(connections.id)).map(toConnection);
+    async list({ afterId, limit, statuses } = {}) {
+      const found = db
+        .select()
+        .from(connections)
+        .where(
+          and(
+            afterId === undefined ? undefined : gt(connections.id, afterId),
+            statuses === undefined ? undefined : inArray(connections.status, [...statuses]),
+          ),
+        )
+        .orderBy(connections.id);
+      return (await (limit === undefined ? found : found.limit(limit))).map(toConnection);
     },
 
     async open(connectionId) {
       const found = await row(connectionId);
       if (found === undefined) return undefined;
       const { accountKey, keyVersion } = found;
-      return { ...toConnection(found), accountKey: sealing.open(accountKey, { connectionId, keyVersion }) };
+      return {
+        ...toConnection(found),
+        accountKey: accountKey === null ? undefined : sealing.open(accountKey, [connectionId, keyVersion]),
+      };
     },
 
-    storeKey: (connectionId, accountKey) =>
+    storeKey: (connectionId, accountKey, actor) =>
       db.transaction(async (tx) => {
         const [found] = await tx.select().from(connections).where(eq(connections.id, connectionId)).for('update');
         if (found === undefined) return undefined;
@@ -84,18 +123,21 @@ export function createConnections(db: Database, sealing: Sealing): Connections {
         const status = found.status === 'awaiting_reauthorization' ? found.status : 'active';
         await tx
           .update(connections)
-          .set({ keyVersion, status, accountKey: sealing.seal(accountKey, { connectionId, keyVersion }) })
+          .set({ keyVersion, status, accountKey: sealing.seal(accountKey, [connectionId, keyVersion]) })
           .where(eq(connections.id, connectionId));
+        await enter(tx, { connectionId, actor, action: 'key.stored', detail: { keyVersion } });
         return { keyVersion, status };
       }),
 
-    async remove(connectionId) {
-      const removed = await db
-        .delete(connections)
-        .where(eq(connections.id, connectionId))
-        .returning({ one: sql`1` });
-      return removed.length > 0;
-    },
+    remove: (connectionId, actor) =>
+      db.transaction(async (tx) => {
+        const removed = await tx
+          .delete(connections)
+          .where(eq(connections.id, connectionId))
+          .returning({ id: connections.id });
+        if (removed.length > 0) await enter(tx, { connectionId, actor, action: 'connection.removed' });
+        return removed.length > 0;
+      }),
   };
 }
 

@@ -4,8 +4,14 @@ import { createConnections } from './connections.js';
 import type { Connections } from './connections.js';
 import { openPglite, openPostgres } from './database.js';
 import type { OpenDatabase } from './database.js';
-import { createNotices } from './notices.js';
-import type { Notices } from './notices.js';
+import { createEvents } from './events.js';
+import type { Events } from './events.js';
+import { createHolds } from './holds.js';
+import type { Holds } from './holds.js';
+import { createJournal } from './journal.js';
+import type { Journal } from './journal.js';
+import { createLogins } from './logins.js';
+import type { Logins } from './logins.js';
 import { createReauthorizations } from './reauthorizations.js';
 import type { Reauthorizations } from './reauthorizations.js';
 import { createRecords } from './records.js';
@@ -13,13 +19,19 @@ import type { Records } from './records.js';
 import { createSealing } from './sealing.js';
 import { createWalks } from './walks.js';
 import type { Walks } from './walks.js';
+import { createWebhooks } from './webhooks.js';
+import type { Webhooks } from './webhooks.js';
 
 export interface Store {
   readonly connections: Connections;
   readonly walks: Walks;
   readonly records: Records;
   readonly reauthorizations: Reauthorizations;
-  readonly notices: Notices;
+  readonly holds: Holds;
+  readonly logins: Logins;
+  readonly webhooks: Webhooks;
+  readonly events: Events;
+  readonly journal: Journal;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -44,7 +56,11 @@ export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOpt
     walks: createWalks(db),
     records: createRecords(db),
     reauthorizations: createReauthorizations(db),
-    notices: createNotices(db),
+    holds: createHolds(db),
+    logins: createLogins(db),
+    webhooks: createWebhooks(db, sealing),
+    events: createEvents(db),
+    journal: createJournal(db),
     ping: async () => {
       await db.execute(sql`select 1`);
     },
@@ -53,9 +69,14 @@ export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOpt
 }
 
 export type { Connection, Connections, NewConnection } from './connections.js';
-export type { Notice, Notices } from './notices.js';
+export type { Event, Events, ListEventsOptions, NewEvent } from './events.js';
+export type { Hold, Holds } from './holds.js';
+export type { Journal, JournalEntry, NewJournalEntry } from './journal.js';
+export type { Login, Logins } from './logins.js';
 export type { Joined, ReauthorizationOutcome, Reauthorizations } from './reauthorizations.js';
-export type { Records, StoredRecord } from './records.js';
-export type { ConnectionStatus, NoticeType } from './schema.js';
+export type { ListRecordsOptions, Records, StoredRecord } from './records.js';
+export { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from './schema.js';
+export type { ConnectionStatus, EventData, EventType, HoldKind, JournalAction, LoginOutcome } from './schema.js';
 export { SealingError } from './sealing.js';
 export type { Cursor, Walks } from './walks.js';
+export type { NewWebhookSubscription, RecordDeletion, WebhookSubscription, Webhooks } from './webhooks.js';

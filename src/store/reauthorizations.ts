@@ -18,7 +18,8 @@ export interface Joined {
 
 export interface JoinInput {
   readonly connectionId: string;
-  readonly workflowId: string;
+  /** Absent: nobody waits yet; the login is just known to be dead. */
+  readonly workflowId?: string | undefined;
   /** Version of the account key that was refused. */
   readonly refusedVersion: number;
 }
@@ -71,13 +72,15 @@ export function createReauthorizations(db: Database): Reauthorizations {
             })
             .where(eq(connections.id, connectionId));
         }
-        await tx
-          .insert(waitingWorkflows)
-          .values({ connectionId, workflowId, round })
-          .onConflictDoUpdate({
-            target: [waitingWorkflows.connectionId, waitingWorkflows.workflowId],
-            set: { round },
-          });
+        if (workflowId !== undefined) {
+          await tx
+            .insert(waitingWorkflows)
+            .values({ connectionId, workflowId, round })
+            .onConflictDoUpdate({
+              target: [waitingWorkflows.connectionId, waitingWorkflows.workflowId],
+              set: { round },
+            });
+        }
         const [{ announced } = { announced: false }] = await tx
           .select({ announced: connections.announced })
           .from(connections)

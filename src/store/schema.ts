@@ -1,4 +1,5 @@
 /** The tables of the store. Times are `timestamptz`; everything of a connection goes when its row goes. */
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
@@ -19,10 +20,17 @@ export const schema = pgSchema('maesn_sync');
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 
 /**
- * `reauthorization_expired`: nobody signed in again in time. The next stored key makes it active; so does a sync
- * that starts and meets the 401 again open a new round.
+ * `not_connected`: there is no account key yet. `reauthorization_expired`: nobody signed in again in time. From both, the
+ * next stored key makes it active; a sync that starts before opens a round of reauthorisation.
  */
-export type ConnectionStatus = 'active' | 'awaiting_reauthorization' | 'reauthorization_expired';
+export const CONNECTION_STATUSES = [
+  'not_connected',
+  'active',
+  'awaiting_reauthorization',
+  'reauthorization_expired',
+] as const;
+
+export type ConnectionStatus = (typeof CONNECTION_STATUSES)[number];
 
 export const connections = schema.table('connections', {
   id: text().primaryKey(),
@@ -31,9 +39,9 @@ export const connections = schema.table('connections', {
   environmentName: text('environment_name'),
   fiscalYearStartDate: text('fiscal_year_start_date'),
   status: text().$type<ConnectionStatus>().notNull().default('active'),
-  /** Sealed; see sealing.ts. */
-  accountKey: text('account_key').notNull(),
-  /** Grows with every stored key: tells a key that was refused from one that came after it. */
+  /** Sealed; see sealing.ts. null: not connected yet. */
+  accountKey: text('account_key'),
+  /** Grows with every stored key: tells a key that was refused from one that came after it. 0: none was stored. */
   keyVersion: integer('key_version').notNull().default(1),
   /** The newest version known to be refused. */
   refusedVersion: integer('refused_version').notNull().default(0),
@@ -100,29 +108,163 @@ export const records = schema.table(
     /** What is wrong with the record; null = nothing. A record is never dropped for being wrong. */
     problems: jsonb().$type<readonly string[]>(),
     syncedAt: time('synced_at').notNull().defaultNow(),
+    /** Since when the target system does not hold it any more, as far as it has told. */
+    deletedAt: time('deleted_at'),
   },
-  (table) => [primaryKey({ columns: [table.connectionId, table.resource, table.key] })],
+  (table) => [
+    primaryKey({ columns: [table.connectionId, table.resource, table.key] }),
+    index().on(table.connectionId, table.resource, table.modifiedAt),
+  ],
 );
 
-/** What the application must be told, in the order in which it happened. */
-export const notices = schema.table(
-  'notices',
+/** What the application must be told, in the order in which it happened: the outbox of its webhook. */
+export const events = schema.table(
+  'events',
   {
     id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
     connectionId: connectionId(),
-    type: text().$type<NoticeType>().notNull(),
-    /** Names the occasion, so that one occasion is one notice however often the Activity that tells it is tried. */
+    type: text().$type<EventType>().notNull(),
+    /** Names the occasion, so that one occasion is one event however often the Activity that tells it is tried. */
     occasion: text().notNull(),
+    /** Ids, counts and times; never a key, never a record. */
+    data: jsonb().$type<EventData>().notNull().default({}),
     createdAt: time('created_at').notNull().defaultNow(),
+    /** null = the application has not taken it yet. */
+    deliveredAt: time('delivered_at'),
+    attempts: integer().notNull().default(0),
+    /** Why the last attempt failed. */
+    lastError: text('last_error'),
   },
-  (table) => [unique().on(table.connectionId, table.type, table.occasion), index().on(table.createdAt)],
+  (table) => [
+    unique().on(table.connectionId, table.type, table.occasion),
+    index('events_undelivered')
+      .on(table.connectionId, table.id)
+      .where(sql`delivered_at is null`),
+  ],
 );
 
-export const NOTICE_TYPES = [
+export type EventData = Readonly<Record<string, unknown>>;
+
+export const EVENT_TYPES = [
   'connection.reauthorization_required',
   'connection.reauthorization_reminder',
   'connection.reauthorized',
   'connection.reauthorization_expired',
+  'sync.started',
+  'sync.completed',
+  'sync.failed',
+  'sync.stuck',
 ] as const;
 
-export type NoticeType = (typeof NOTICE_TYPES)[number];
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/**
+ * What keeps a connection from running, besides its login. `paused` is placed and lifted by people, each of the others
+ * only by the part of maesn-sync that knows when it is over.
+ */
+export const HOLD_KINDS = ['paused', 'incident', 'delete_guard', 'quota'] as const;
+
+export type HoldKind = (typeof HOLD_KINDS)[number];
+
+/** A connection runs while it has no row here. */
+export const holds = schema.table(
+  'holds',
+  {
+    connectionId: connectionId(),
+    kind: text().$type<HoldKind>().notNull(),
+    placedBy: text('placed_by').notNull(),
+    reason: text().notNull(),
+    since: time('since').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.connectionId, table.kind] })],
+);
+
+/** Who did what, when, and what came of it. Outlives the connection: no foreign key. */
+export const journal = schema.table(
+  'journal',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    connectionId: text('connection_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+    /** The name of a token, `end user`, `Maesn`, or `maesn-sync` itself. */
+    actor: text().notNull(),
+    action: text().$type<JournalAction>().notNull(),
+    /** Ids, counts and words; never a key, never a record. */
+    detail: jsonb().$type<EventData>().notNull().default({}),
+    /** As with events: an occasion that is told twice is entered once. null = never told twice. */
+    occasion: text(),
+  },
+  (table) => [unique().on(table.connectionId, table.action, table.occasion), index().on(table.connectionId, table.id)],
+);
+
+export const JOURNAL_ACTIONS = [
+  'connection.added',
+  'connection.removed',
+  'login.asked_for',
+  'login.completed',
+  'login.cancelled',
+  'login.failed',
+  'key.stored',
+  'key.refused',
+  'reauthorization.required',
+  'reauthorization.reminded',
+  'reauthorization.settled',
+  'sync.started',
+  'sync.asked_for',
+  'sync.retried',
+  'sync.paused',
+  'sync.resumed',
+  'sync.cancelled',
+  'webhook.login_revoked',
+  'event.replayed',
+] as const;
+
+export type JournalAction = (typeof JOURNAL_ACTIONS)[number];
+
+/** Logins that an end user has been sent to and has not come back from. */
+export const logins = schema.table('logins', {
+  /** SHA-256 of the state that rides on the callback URL: who reads this table cannot complete a login. */
+  stateHash: text('state_hash').primaryKey(),
+  connectionId: connectionId(),
+  askedForBy: text('asked_for_by').notNull(),
+  createdAt: time('created_at').notNull().defaultNow(),
+  expiresAt: time('expires_at').notNull(),
+  /** A state counts once. */
+  usedAt: time('used_at'),
+  outcome: text().$type<LoginOutcome>(),
+});
+
+export type LoginOutcome = 'connected' | 'cancelled' | 'failed';
+
+/** What Maesn has been asked to tell us by webhook: one row a kind of event, each with a callback URL of its own. */
+export const webhookSubscriptions = schema.table(
+  'webhook_subscriptions',
+  {
+    /** SHA-256 of the token in the callback URL. */
+    tokenHash: text('token_hash').primaryKey(),
+    connectionId: connectionId(),
+    /** Maesn's words: `CREATED`, `INVOICE`. */
+    eventType: text('event_type').notNull(),
+    webhookResource: text('webhook_resource').notNull(),
+    /** Maesn's id of the subscription; null until Maesn has answered. */
+    maesnId: text('maesn_id'),
+    /** Sealed. null until Maesn has answered. */
+    secret: text(),
+    expiresAt: time('expires_at'),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (table) => [index().on(table.connectionId)],
+);
+
+/** Resources of which a webhook has said that something changed, and which have not been pulled since. */
+export const hints = schema.table(
+  'hints',
+  {
+    connectionId: connectionId(),
+    resource: text().$type<Resource>().notNull(),
+    since: time('since').notNull().defaultNow(),
+    /** How many webhook events this hint stands for. */
+    events: integer().notNull().default(1),
+  },
+  (table) => [primaryKey({ columns: [table.connectionId, table.resource] })],
+);

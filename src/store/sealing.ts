@@ -1,13 +1,11 @@
 /**
- * Account keys at rest: AES-256-GCM, bound to the connection and version they belong to, so that a sealed key
+ * Account keys and webhook secrets at rest: AES-256-GCM, bound to the row they belong to, so that a sealed key
  * copied to another row does not open there. Form: `v1.<id of the sealing key>.<iv>.<tag>.<ciphertext>`, base64url.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 
-export interface SealedFor {
-  readonly connectionId: string;
-  readonly keyVersion: number;
-}
+/** What a sealed text belongs to: it opens only for the same. */
+export type SealedFor = readonly (string | number)[];
 
 export interface Sealing {
   seal(plain: string, context: SealedFor): string;
@@ -40,10 +38,10 @@ export function createSealing(key: Buffer): Sealing {
 
     open(sealed, context) {
       const parts = FORM.exec(sealed)?.groups;
-      if (parts === undefined) throw new SealingError('the stored account key has no known form');
+      if (parts === undefined) throw new SealingError('what is stored has no known form');
       const { iv = '', tag = '', ciphertext = '' } = parts;
       if (parts['keyId'] !== keyId) {
-        throw new SealingError('the account key was sealed with another MAESN_SYNC_SEALING_KEY');
+        throw new SealingError('what is stored was sealed with another MAESN_SYNC_SEALING_KEY');
       }
       try {
         const decipher = createDecipheriv(ALGORITHM, key, Buffer.from(iv, 'base64url'), { authTagLength: 16 })
@@ -53,12 +51,12 @@ export function createSealing(key: Buffer): Sealing {
           'utf8',
         );
       } catch {
-        throw new SealingError('the stored account key was changed outside of maesn-sync');
+        throw new SealingError('what is stored was changed outside of maesn-sync');
       }
     },
   };
 }
 
 function aad(context: SealedFor): Buffer {
-  return Buffer.from(JSON.stringify([context.connectionId, context.keyVersion]));
+  return Buffer.from(JSON.stringify(context));
 }

@@ -8,7 +8,7 @@ import { snapshotKey } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
-import { cursors, records } from './schema.js';
+import { cursors, hints, records } from './schema.js';
 
 export interface Cursor {
   readonly resource: Resource;
@@ -82,6 +82,10 @@ export function createWalks(db: Database): Walks {
         if (cursor.walkId === walkId) return cursor;
         const takenUp =
           cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
+        // Whatever was hinted at until now, a walk that begins now will see.
+        if (!takenUp) {
+          await tx.delete(hints).where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)));
+        }
         const changes = takenUp ? { walkId } : { ...fresh, walkSince: since(resource, cursor.watermark) };
         return only(await tx.update(cursors).set(changes).where(at(input)).returning());
       }),
@@ -155,8 +159,8 @@ async function upsert(tx: Database, { connectionId, resource, ...page }: SavePag
       as page (key text, json text, modified_at timestamptz, hash text, problems jsonb)
     on conflict (connection_id, resource, key) do update
       set record = excluded.record, modified_at = excluded.modified_at, hash = excluded.hash,
-          problems = excluded.problems, synced_at = now()
-      where ${records}.hash <> excluded.hash`);
+          problems = excluded.problems, synced_at = now(), deleted_at = null
+      where ${records}.hash <> excluded.hash or ${records}.deleted_at is not null`);
 }
 
 function only<Row>(rows: readonly Row[]): Row {

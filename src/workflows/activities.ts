@@ -4,7 +4,7 @@ import type { Activities } from '../activities/index.js';
 import { MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
-export const { pullResource, probeConnection } = proxyActivities<Pick<Activities, 'pullResource' | 'probeConnection'>>({
+export const { checkLogin, probeConnection, pullResource } = proxyActivities<Activities>({
   // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
   startToCloseTimeout: '10 minutes',
   // Five heartbeats may be missed before a Worker is taken for dead.
@@ -14,14 +14,19 @@ export const { pullResource, probeConnection } = proxyActivities<Pick<Activities
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
 
-/** Activities that need only the store and Temporal: both come back, and soon. */
+/** Activities that need only the store and Temporal: all come back, and soon. */
 export const {
   joinReauthorization,
   leaveReauthorization,
   openReauthorization,
+  pauseConnection,
+  readHints,
+  readHolds,
   remindReauthorization,
+  resumeConnection,
   settleReauthorization,
-} = proxyActivities<Omit<Activities, 'pullResource' | 'probeConnection'>>({
+  tellApplication,
+} = proxyActivities<Activities>({
   // Releasing ten thousand Workflows takes about a minute; everything else is one transaction.
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',
@@ -29,6 +34,6 @@ export const {
     initialInterval: '1 second',
     backoffCoefficient: 2,
     maximumInterval: '1 minute',
-    nonRetryableErrorTypes: ['ConnectionNotFound'],
+    nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused'],
   },
 });

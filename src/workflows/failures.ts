@@ -1,5 +1,6 @@
 /** Reading in a Workflow what an Activity threw. */
 import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio/workflow';
+import { isFailureDetails } from './messages.js';
 import type { FailureDetails } from './messages.js';
 
 export interface FailureCause {
@@ -29,9 +30,4 @@ export function causeOf(error: unknown): FailureCause {
  */
 export function endedByCancellation(error: unknown): boolean {
   return isCancellation(error) || (error instanceof ActivityFailure && error.retryState === 'CANCEL_REQUESTED');
-}
-
-/** Only `toApplicationFailure` gives a failure details, and it fills all of them. */
-function isFailureDetails(details: unknown): details is FailureDetails {
-  return typeof details === 'object' && details !== null && 'failureCount' in details && 'request' in details;
 }

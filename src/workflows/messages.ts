@@ -22,7 +22,6 @@ export interface SyncConnectionInput {
   readonly dueAt?: number | undefined;
   /** From 1; carried from run to run. */
   readonly cycle?: number | undefined;
-  readonly paused?: PauseInput | undefined;
   readonly lastReport?: SyncReport | undefined;
 }
 
@@ -36,7 +35,17 @@ export interface ResourceReport extends WalkCounts {
   readonly reauthorizations: number;
   /** Page on which it last stood still for reauthorisation. */
   readonly parkedAtPage?: number;
-  readonly failure?: { readonly type: string; readonly message: string };
+  readonly failure?: ResourceFailure;
+}
+
+export interface ResourceFailure {
+  /** A row of the error guide. */
+  readonly type: string;
+  readonly message: string;
+  /** What Maesn, the target system and the validation said; the first entries of each. */
+  readonly errors?: readonly unknown[] | undefined;
+  readonly downstreamErrors?: readonly unknown[] | undefined;
+  readonly validationErrors?: readonly unknown[] | undefined;
 }
 
 export type SyncReport = {
@@ -45,7 +54,8 @@ export type SyncReport = {
   readonly resources: Partial<Record<Resource, ResourceReport>>;
 };
 
-export type SyncState = 'Idle' | 'Syncing' | 'AwaitingReauthorization' | 'Paused';
+/** `Paused`: a person has placed a hold; `Held`: only maesn-sync itself has. */
+export type SyncState = 'Idle' | 'Syncing' | 'AwaitingReauthorization' | 'Paused' | 'Held';
 
 export interface SyncConnectionStatus {
   readonly state: SyncState;
@@ -54,25 +64,47 @@ export interface SyncConnectionStatus {
   readonly cycle: number;
   /** What is being pulled, or will be when it goes on. */
   readonly resource?: Resource | undefined;
-  readonly pausedBecause?: string | undefined;
+  /** What keeps the connection from running, as the Workflow last read it; the store knows best. */
+  readonly holds: readonly HoldReport[];
   /** ISO 8601: when the next cycle starts, while idle. */
   readonly nextCycleAt?: string | undefined;
   readonly resources: Partial<Record<Resource, ResourceReport>>;
   readonly lastReport?: SyncReport | undefined;
 }
 
-export interface PauseInput {
-  /** Shown to whoever wonders why nothing moves. */
+/** A hold as the Workflow shows it. */
+export interface HoldReport {
+  readonly kind: string;
+  readonly placedBy: string;
   readonly reason: string;
+  /** ISO 8601 */
+  readonly since: string;
+}
+
+export interface PauseInput {
+  /** Shown to whoever wonders why nothing moves. At most 500 characters. */
+  readonly reason: string;
+  /** Who it was, for the journal. Default: somebody at Temporal. */
+  readonly by?: string | undefined;
+}
+
+export interface ResumeInput {
+  readonly by?: string | undefined;
 }
 
 export const statusQuery = defineQuery<SyncConnectionStatus>('status');
-/** Stops after the page in flight. Refused while paused. */
+/** For people at Temporal's UI or CLI: as `pauseSync`. Stops after the page in flight. Refused while paused. */
 export const pauseUpdate = defineUpdate<SyncConnectionStatus, [PauseInput]>('pause');
-/** Goes on at the page where it stopped. Refused while not paused. */
-export const resumeUpdate = defineUpdate<SyncConnectionStatus>('resume');
+/** As `resumeSync`: lifts the pause and no other hold. Goes on at the page where it stopped. Refused while not paused. */
+export const resumeUpdate = defineUpdate<SyncConnectionStatus, [ResumeInput | undefined]>('resume');
+/** A hold was placed or lifted: the store says which. */
+export const holdsChangedSignal = defineSignal('holdsChanged');
 /** Starts the next cycle of a repeating sync now. Means nothing while one is under way. */
 export const syncNowSignal = defineSignal('syncNow');
+/** Makes a failed request that waits for its next attempt now. */
+export const retryNowSignal = defineSignal('retryNow');
+/** A webhook has said that something changed: the store says what. */
+export const hintedSignal = defineSignal('hinted');
 /** From reauthorizeConnection: whoever stood still may go on, or give up. */
 export const reauthorizationSettledSignal = defineSignal<[ReauthorizationSettled]>('reauthorizationSettled');
 
@@ -126,8 +158,35 @@ export interface ReauthorizeConnectionStatus {
 export const reauthorizationStatusQuery = defineQuery<ReauthorizeConnectionStatus>('status');
 /** From whoever met a 401: a round has begun. */
 export const joinedSignal = defineSignal('joined');
+/** Maesn has said that the login was revoked. What counts is Maesn's answer to a probe. */
+export const revokedSignal = defineSignal('revoked');
 /** From the application: the end user has signed in again and the new key is stored. */
 export const reauthorizedSignal = defineSignal('reauthorized');
+
+// --- deliverEvents ----------------------------------------------------------------------------------------------
+
+/** One per connection: its events are delivered in order. */
+export function deliverEventsId(connectionId: string): string {
+  return `events/${connectionId}`;
+}
+
+export interface DeliverEventsInput {
+  readonly connectionId: string;
+}
+
+/** Something is in the outbox. */
+export const eventsAddedSignal = defineSignal('eventsAdded');
+
+// --- keepSubscribed ---------------------------------------------------------------------------------------------
+
+/** One per connection whose target system has webhooks. */
+export function keepSubscribedId(connectionId: string): string {
+  return `webhooks/${connectionId}`;
+}
+
+export interface KeepSubscribedInput {
+  readonly connectionId: string;
+}
 
 // --- what Activities take and give ----------------------------------------------------------------------------
 
@@ -157,6 +216,8 @@ export interface WalkCounts {
 
 export interface PullResourceResult extends WalkCounts {
   readonly done: boolean;
+  /** The connection has holds, and Maesn was not asked (any more). */
+  readonly held?: boolean | undefined;
   readonly retries: number;
   readonly task?: PullTask | undefined;
 }
@@ -179,4 +240,9 @@ export interface FailureDetails {
   readonly errors?: readonly unknown[] | undefined;
   readonly downstreamErrors?: readonly unknown[] | undefined;
   readonly validationErrors?: readonly unknown[] | undefined;
+}
+
+/** Only the Activities' `toApplicationFailure` gives a failure details, and it fills all of them. */
+export function isFailureDetails(details: unknown): details is FailureDetails {
+  return typeof details === 'object' && details !== null && 'failureCount' in details && 'request' in details;
 }

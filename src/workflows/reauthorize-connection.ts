@@ -1,7 +1,13 @@
 import { CancellationScope, condition, isCancellation, setCurrentDetails, setHandler } from '@temporalio/workflow';
-import { openReauthorization, probeConnection, remindReauthorization, settleReauthorization } from './activities.js';
+import {
+  checkLogin,
+  openReauthorization,
+  probeConnection,
+  remindReauthorization,
+  settleReauthorization,
+} from './activities.js';
 import { causeOf } from './failures.js';
-import { joinedSignal, reauthorizationStatusQuery, reauthorizedSignal } from './messages.js';
+import { joinedSignal, reauthorizationStatusQuery, reauthorizedSignal, revokedSignal } from './messages.js';
 import type { ReauthorizeConnectionInput, ReauthorizeConnectionStatus, ReauthorizationSettled } from './messages.js';
 
 /**
@@ -13,10 +19,12 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
   const { connectionId, remindEveryMs, expireAfterMs } = input;
   let joins = 0;
   let answers = 0;
+  let revoked = false;
   let released = 0;
   let status: ReauthorizeConnectionStatus = { state: 'Opening', since: now(), round: 0, reminders: 0 };
 
   setHandler(joinedSignal, () => void (joins += 1));
+  setHandler(revokedSignal, () => void (revoked = true));
   setHandler(reauthorizedSignal, () => void (answers += 1));
   setHandler(reauthorizationStatusQuery, () => status);
 
@@ -24,6 +32,7 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
   do {
     // A round can begin while the last one is being released: then once more from the start.
     seenJoins = joins;
+    if (revoked) await checkRevoked();
     const { round } = await openReauthorization({ connectionId });
     if (round === undefined) break;
     const expiresAt = Date.now() + expireAfterMs;
@@ -34,8 +43,14 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
       throw error;
     });
     await settle(round, outcome);
-  } while (joins > seenJoins);
+  } while (joins > seenJoins || revoked);
   return { released };
+
+  /** Maesn has said so; whether it is so (still), its answer to a probe tells. */
+  async function checkRevoked(): Promise<void> {
+    revoked = false;
+    await checkLogin({ connectionId });
+  }
 
   async function awaitNewKey(round: number, expiresAt: number): Promise<ReauthorizationSettled['outcome']> {
     for (let nextReminderAt = Date.now() + remindEveryMs; ;) {

@@ -6,15 +6,34 @@ import {
   condition,
   continueAsNew,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Resource } from '../spec/resources.js';
-import { pullResource } from './activities.js';
+import {
+  pauseConnection,
+  pullResource,
+  readHints,
+  readHolds,
+  resumeConnection,
+  tellApplication,
+} from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
 import { causeOf, endedByCancellation } from './failures.js';
-import { pauseUpdate, resumeUpdate, statusQuery, syncNowSignal } from './messages.js';
-import type { PauseInput, PullTask, SyncConnectionInput, SyncReport } from './messages.js';
+import {
+  hintedSignal,
+  holdsChangedSignal,
+  pauseUpdate,
+  resumeUpdate,
+  retryNowSignal,
+  statusQuery,
+  syncNowSignal,
+} from './messages.js';
+import type { PauseInput, PullTask, ResumeInput, SyncConnectionInput, SyncReport } from './messages.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
+
+/** Webhooks come in bursts: what they hint at is pulled once, this long after the first of them. */
+const HINT_DELAY = '2 seconds';
 
 /**
  * Pulls the chosen resources of one connection, one after the other: one place to stop at a 401, one cursor to go on
@@ -22,71 +41,125 @@ import { concernsOneResource, createSyncState } from './sync-state.js';
  */
 export async function syncConnection(input: SyncConnectionInput): Promise<SyncReport> {
   const { connectionId, everyMs, dueAt } = input;
-  const walkId = workflowInfo().runId;
+  const { runId } = workflowInfo();
   const state = createSyncState(input);
   const awaitReauthorization = receiveReauthorization(connectionId);
   let pulling: CancellationScope | undefined;
   let askedFor = false;
+  let hinted = false;
+  let hintedWalks = 0;
+  let holdsChanged = false;
 
   setHandler(statusQuery, () => state.status());
-  setHandler(syncNowSignal, () => {
-    askedFor = true;
-  });
+  setHandler(syncNowSignal, () => void (askedFor = true));
+  setHandler(hintedSignal, () => void (hinted = true));
+  setHandler(retryNowSignal, () => pulling?.cancel());
+  setHandler(holdsChangedSignal, readHoldsAgain);
   setHandler(
     pauseUpdate,
-    ({ reason }) => {
-      state.pause({ reason });
-      pulling?.cancel();
+    async ({ reason, by }) => {
+      state.held(await pauseConnection({ connectionId, reason, by }));
+      readHoldsAgain();
       return state.status();
     },
     {
       validator: (because) => {
-        refuseIf(!isPauseInput(because), 'InvalidInput', 'pause takes { reason }, a text of at most 500 characters');
-        refuseIf(state.paused !== undefined, 'AlreadyPaused', 'the sync is paused already');
+        refuseIf(
+          !isPauseInput(because),
+          'InvalidInput',
+          'pause takes { reason, by? }, texts of at most 500 characters',
+        );
+        refuseIf(state.isPaused, 'AlreadyPaused', 'the sync is paused already');
       },
     },
   );
   setHandler(
     resumeUpdate,
-    () => {
-      state.resume();
+    async ({ by } = {}) => {
+      state.held(await resumeConnection({ connectionId, by }));
+      readHoldsAgain();
       return state.status();
     },
-    { validator: () => refuseIf(state.paused === undefined, 'NotPaused', 'the sync is not paused') },
+    {
+      validator: (who) => {
+        refuseIf(!isResumeInput(who), 'InvalidInput', 'resume takes { by? }, a text of at most 500 characters');
+        refuseIf(!state.isPaused, 'NotPaused', 'the sync is not paused');
+      },
+    },
   );
 
-  // Waiting inside the run, not between runs: a run that has not begun would be deaf to all of the above.
-  if (dueAt !== undefined) await condition(() => askedFor, Math.max(1, dueAt - Date.now()), { summary: 'next cycle' });
-  await condition(() => state.paused === undefined);
-  state.startCycle();
-  const startedAtMs = Date.now();
-  for (const resource of input.resources) await pull(resource);
+  try {
+    // Waiting inside the run, not between runs: a run that has not begun would be deaf to all of the above.
+    if (dueAt !== undefined) await untilDue(dueAt);
+    state.startCycle();
+    const startedAtMs = Date.now();
+    await tell('sync.started', { cycle: state.status().cycle, resources: input.resources });
+    for (const resource of input.resources) await pull(resource, runId);
+    await pullHinted();
 
-  if (everyMs !== undefined) {
+    const report = state.report();
+    const failed = state.failedResources();
+    await tell(failed.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
     await condition(allHandlersFinished);
-    return continueAsNew<typeof syncConnection>({
-      ...input,
-      dueAt: startedAtMs + everyMs,
-      cycle: state.status().cycle + 1,
-      paused: state.paused,
-      lastReport: state.report(),
+    if (everyMs !== undefined) {
+      return await continueAsNew<typeof syncConnection>({
+        ...input,
+        dueAt: startedAtMs + everyMs,
+        cycle: state.status().cycle + 1,
+        lastReport: report,
+      });
+    }
+    if (failed.length === 0) return report;
+    throw ApplicationFailure.create({
+      type: 'SyncFailed',
+      message: `${failed.length} of ${input.resources.length} resources failed: ${failed.join(', ')}. All others are in the store.`,
+      nonRetryable: true,
+      details: [report],
     });
+  } finally {
+    // A hold that somebody is just placing or lifting is written before the Workflow ends.
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   }
-  const failed = state.failedResources();
-  if (failed.length === 0) return state.report();
-  throw ApplicationFailure.create({
-    type: 'SyncFailed',
-    message: `${failed.length} of ${input.resources.length} resources failed: ${failed.join(', ')}. All others are in the store.`,
-    nonRetryable: true,
-    details: [state.report()],
-  });
 
-  /** To the resource's end, however often it is paused or has to wait. */
-  async function pull(resource: Resource): Promise<void> {
+  function readHoldsAgain(): void {
+    holdsChanged = true;
+    pulling?.cancel();
+  }
+
+  async function untilDue(time: number): Promise<void> {
+    while (!askedFor && Date.now() < time) {
+      await condition(() => askedFor || hinted || holdsChanged, time - Date.now(), { summary: 'next cycle' });
+      if (holdsChanged) await readHoldsNow();
+      if (hinted && !state.isHeld) await pullHinted();
+    }
+  }
+
+  async function readHoldsNow(): Promise<void> {
+    holdsChanged = false;
+    state.held(await readHolds({ connectionId }));
+  }
+
+  /** What webhooks have hinted at, until nothing more comes. */
+  async function pullHinted(): Promise<void> {
+    while (hinted) {
+      await sleep(HINT_DELAY);
+      hinted = false;
+      for (const resource of await readHints({ connectionId, resources: input.resources })) {
+        hintedWalks += 1;
+        await pull(resource, `${runId}/${hintedWalks}`);
+      }
+    }
+  }
+
+  /** To the resource's end, however often it is held or has to wait. */
+  async function pull(resource: Resource, walkId: string): Promise<void> {
     state.startResource(resource);
     let task: PullTask | undefined;
     for (;;) {
-      await condition(() => state.paused === undefined);
+      while (holdsChanged || state.isHeld) {
+        if (!holdsChanged) await condition(() => holdsChanged);
+        await readHoldsNow();
+      }
       pulling = new CancellationScope();
       try {
         const result = await pulling.run(() =>
@@ -94,36 +167,65 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
             { connectionId, resource, walkId, task },
           ]),
         );
+        if (result.held === true) {
+          holdsChanged = true;
+          continue;
+        }
         state.pulled(result);
         ({ task } = result);
-        if (result.done) return;
+        if (result.done) return state.endResource();
       } catch (error) {
         if (endedByCancellation(error)) {
-          // A pause cancels the pull alone; whoever cancels the Workflow cancels everything.
+          // A hold cancels the pull alone; whoever cancels the Workflow cancels everything.
           if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the sync was cancelled');
           continue;
         }
         const cause = causeOf(error);
         if (cause.type === 'Unauthorized') {
           state.awaiting(cause);
-          if ((await awaitReauthorization(cause.details?.keyVersion ?? 0)) === 'expired') throw expired(connectionId);
+          if ((await awaitReauthorization(cause.details?.keyVersion ?? 0)) === 'expired') {
+            throw await failed(expired(connectionId));
+          }
           state.reauthorized();
           continue;
         }
-        if (!concernsOneResource(cause)) throw ApplicationFailure.nonRetryable(cause.message, cause.type);
+        if (!concernsOneResource(cause)) throw await failed(ApplicationFailure.nonRetryable(cause.message, cause.type));
         state.gaveUp(cause);
-        return;
+        return state.endResource();
       } finally {
         pulling = undefined;
       }
     }
   }
+
+  /** The application hears of it, unless the connection itself is what is gone. */
+  async function failed(failure: ApplicationFailure): Promise<ApplicationFailure> {
+    if (failure.type !== 'ConnectionNotFound') {
+      const { type, message } = failure;
+      await tell('sync.failed', { cycle: state.status().cycle, failure: { type, message }, ...state.report() });
+    }
+    return failure;
+  }
+
+  async function tell(type: 'sync.started' | 'sync.completed' | 'sync.failed', data: object): Promise<void> {
+    await tellApplication({ connectionId, type, occasion: runId, data: { runId, ...data } });
+  }
 }
 
 /** An Update can come from anybody who reaches the Temporal server. */
 function isPauseInput(value: unknown): value is PauseInput {
-  if (typeof value !== 'object' || value === null || !('reason' in value)) return false;
-  return typeof value.reason === 'string' && value.reason.length <= 500;
+  return typeof value === 'object' && isResumeInput(value) && 'reason' in value && isText(value.reason);
+}
+
+function isResumeInput(value: unknown): value is ResumeInput {
+  if (value === undefined) return true;
+  return (
+    typeof value === 'object' && value !== null && (!('by' in value) || value.by === undefined || isText(value.by))
+  );
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value.length > 0 && value.length <= 500;
 }
 
 function refuseIf(refused: boolean, type: string, message: string): void {

@@ -4,7 +4,7 @@ import { isFailureType } from '../spec/error-guide.js';
 import type { Resource } from '../spec/resources.js';
 import type { FailureCause } from './failures.js';
 import type {
-  PauseInput,
+  HoldReport,
   PullResourceResult,
   ResourceReport,
   SyncConnectionInput,
@@ -27,15 +27,16 @@ export function createSyncState(input: SyncConnectionInput) {
   const { cycle = 1, lastReport, dueAt } = input;
   let startedAt: string | undefined;
   let resource: Resource | undefined;
-  let paused = input.paused;
+  let holds: readonly HoldReport[] = [];
   let awaitingPage: number | undefined;
   let isAwaiting = false;
+  let isPulling = false;
   let shown: { readonly state: SyncState; readonly since: string } | undefined;
 
   function state(): SyncState {
-    if (paused !== undefined) return 'Paused';
+    if (holds.length > 0) return holds.some(({ kind }) => kind === 'paused') ? 'Paused' : 'Held';
     if (isAwaiting) return 'AwaitingReauthorization';
-    return startedAt === undefined ? 'Idle' : 'Syncing';
+    return startedAt !== undefined || isPulling ? 'Syncing' : 'Idle';
   }
 
   function report(of: Resource): ResourceReport {
@@ -58,7 +59,7 @@ export function createSyncState(input: SyncConnectionInput) {
       since: shown?.since ?? now(),
       cycle,
       resource,
-      pausedBecause: paused?.reason,
+      holds,
       nextCycleAt: startedAt === undefined && dueAt !== undefined ? new Date(dueAt).toISOString() : undefined,
       resources: Object.fromEntries(resources),
       lastReport,
@@ -68,24 +69,30 @@ export function createSyncState(input: SyncConnectionInput) {
   show();
   return {
     status,
-    get paused() {
-      return paused;
+    get isHeld() {
+      return holds.length > 0;
     },
-    pause(because: PauseInput) {
-      paused = because;
-      show();
+    get isPaused() {
+      return holds.some(({ kind }) => kind === 'paused');
     },
-    resume() {
-      paused = undefined;
+    held(by: readonly HoldReport[]) {
+      holds = by;
       show();
     },
     startCycle() {
       startedAt = now();
+      for (const of of resources.keys()) resources.set(of, NOTHING_YET);
       show();
     },
     startResource(next: Resource) {
       resource = next;
-      change(next, { status: 'syncing' });
+      isPulling = true;
+      resources.set(next, { ...NOTHING_YET, status: 'syncing' });
+      show();
+    },
+    endResource() {
+      isPulling = false;
+      show();
     },
     pulled(result: PullResourceResult) {
       if (resource === undefined) return;
@@ -117,7 +124,13 @@ export function createSyncState(input: SyncConnectionInput) {
         ...details?.walk,
         status: unsupported ? 'unsupported' : 'failed',
         retries: report(resource).retries + (details?.retries ?? 0),
-        failure: { type, message },
+        failure: {
+          type,
+          message,
+          errors: details?.errors,
+          downstreamErrors: details?.downstreamErrors,
+          validationErrors: details?.validationErrors,
+        },
       });
     },
     report(): SyncReport {
@@ -138,12 +151,14 @@ export function concernsOneResource(cause: FailureCause): boolean {
 
 /** Markdown for the Temporal UI. */
 function describe(status: SyncConnectionStatus): string {
-  const { state, since, resource, pausedBecause, nextCycleAt, resources } = status;
+  const { state, since, resource, holds, nextCycleAt, resources } = status;
+  const held = holds.map(({ placedBy, reason, since: from }) => `${reason} (${placedBy}, since ${from})`).join('; ');
   const why = {
     Idle: `The next cycle starts at ${nextCycleAt ?? 'once'}.`,
     Syncing: `Pulling \`${resource ?? '...'}\`.`,
     AwaitingReauthorization: `Stopped at \`${resource ?? '...'}\`: the end user must sign in again, and the application was told. It goes on at the same page.`,
-    Paused: `Paused: ${pausedBecause ?? ''}`,
+    Paused: `Paused: ${held}`,
+    Held: `Held: ${held}`,
   }[state];
   const rows = Object.entries(resources).map(
     ([name, { status: of, pages, records, failure }]) =>

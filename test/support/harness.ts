@@ -7,13 +7,14 @@ import { destination, pino } from 'pino';
 import { inject } from 'vitest';
 import { startSandbox } from '../../sandbox/index.js';
 import type { Sandbox, SandboxAccount } from '../../sandbox/index.js';
-import { createMaesnSync } from '../../src/client.js';
+import { clientSettings, createMaesnSync } from '../../src/client.js';
 import type { MaesnSync, Resource } from '../../src/client.js';
-import { readConfig, reauthorizationTimes, requireVariables } from '../../src/config.js';
+import { readConfig, requireVariables } from '../../src/config.js';
 import type { ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
 import type { Store } from '../../src/store/index.js';
-import { createConfiguredMaesnClient, createSyncWorker } from '../../src/worker.js';
+import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
+import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
 import { openTestStore } from './store.js';
 
@@ -80,8 +81,7 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
   const sync = createMaesnSync({
     temporal,
     store,
-    taskQueue,
-    reauthorization: reauthorizationTimes(config),
+    ...clientSettings(config),
   });
 
   return {

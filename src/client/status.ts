@@ -11,18 +11,41 @@ import { ApplicationFailure } from '@temporalio/common';
 import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { optionalTsToDate } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
-import { keysOf } from './spec/table.js';
-import type { Resource } from './spec/resources.js';
-import type { Connection, Store } from './store/index.js';
-import { statusQuery, syncConnectionId } from './workflows/messages.js';
-import type { ResourceReport, SyncConnectionStatus, SyncReport, SyncState } from './workflows/messages.js';
+import { keysOf } from '../spec/table.js';
+import type { Resource } from '../spec/resources.js';
+import type { Connection, Cursor, Hold, HoldKind, Store } from '../store/index.js';
+import { isFailureDetails, statusQuery, syncConnectionId } from '../workflows/messages.js';
+import type { ResourceReport, SyncReport, SyncState } from '../workflows/messages.js';
+import { summarize } from './summary.js';
 
 /** A request to Maesn that failed and will be made again. */
 export interface SyncRetry {
   /** A row of the error guide, such as `TooManyRequests`. */
   readonly type: string;
   readonly message: string;
-  readonly nextAttemptAt: Date | undefined;
+  /** As Maesn answered; absent when it did not. */
+  readonly status?: number | undefined;
+  readonly resource?: string | undefined;
+  readonly page?: number | undefined;
+  /** How many failures of this type in a row. */
+  readonly failures: number;
+  readonly nextAttemptAt: Date;
+  readonly errors?: readonly unknown[] | undefined;
+  readonly downstreamErrors?: readonly unknown[] | undefined;
+}
+
+/** What keeps a connection from running. */
+export interface ConnectionHold {
+  readonly kind: HoldKind | 'reauthorization';
+  readonly placedBy: string;
+  readonly reason: string;
+  readonly since: Date;
+}
+
+/** How up to date the store is about a resource. */
+export interface Freshness {
+  /** Everything that was modified before is in the store. */
+  readonly asOf: Date;
 }
 
 export interface SyncStatus {
@@ -36,7 +59,8 @@ export interface SyncStatus {
   readonly state: SyncState | 'NotStarted' | 'Unknown' | 'Completed' | 'Failed' | 'Cancelled' | 'Terminated';
   readonly since?: Date | undefined;
   readonly resource?: Resource | undefined;
-  readonly pausedBecause?: string | undefined;
+  /** A set: the connection runs when it is empty. */
+  readonly holds: readonly ConnectionHold[];
   readonly nextCycleAt?: Date | undefined;
   /** Set while a failed request waits for its next attempt. */
   readonly retry?: SyncRetry | undefined;
@@ -44,22 +68,64 @@ export interface SyncStatus {
   readonly failure?: { readonly type: string; readonly message: string } | undefined;
   readonly resources: Partial<Record<Resource, ResourceReport>>;
   readonly lastReport?: SyncReport | undefined;
+  /** Of every resource that was ever pulled to its end. */
+  readonly freshness: Partial<Record<Resource, Freshness>>;
+  /** All of the above in a sentence: what runs or waits, why, until when, and who must act. */
+  readonly summary: string;
 }
 
 /** How long a Worker may take to answer a Query before it is taken for absent. */
 const QUERY_DEADLINE_MS = 5_000;
 
 export async function readSyncStatus(temporal: Client, store: Store, connection: Connection): Promise<SyncStatus> {
-  const workflowId = syncConnectionId(connection.connectionId);
-  const handle = temporal.workflow.getHandle(workflowId);
+  const { connectionId } = connection;
+  const [sync, holds, cursors] = await Promise.all([
+    readSync(temporal, connectionId),
+    store.holds.list(connectionId),
+    store.walks.list(connectionId),
+  ]);
+  const status = {
+    connection,
+    workflowId: syncConnectionId(connectionId),
+    ...sync,
+    // The store knows of a hold before the Workflow does.
+    state: toState(sync.state, holds),
+    holds: [...holds, ...awaitingHold(connection)],
+    resources: withProgress(cursors, sync),
+    freshness: Object.fromEntries(
+      cursors.flatMap(({ resource, watermark }) => (watermark === null ? [] : [[resource, { asOf: watermark }]])),
+    ),
+  };
+  return { ...status, summary: summarize(status) };
+}
+
+function toState(state: SyncStatus['state'], holds: readonly Hold[]): SyncStatus['state'] {
+  if (holds.length === 0 || (state !== 'Idle' && state !== 'Syncing')) return state;
+  return holds.some(({ kind }) => kind === 'paused') ? 'Paused' : 'Held';
+}
+
+/** The wait for the end user is a hold like the others, kept in the connection's own row. */
+function awaitingHold({ status, awaitingSince, createdAt }: Connection): ConnectionHold[] {
+  if (status === 'active') return [];
+  const reason = {
+    not_connected: 'The end user has not signed in yet',
+    awaiting_reauthorization: 'The end user must sign in again',
+    reauthorization_expired: 'The end user did not sign in again in time',
+  }[status];
+  return [{ kind: 'reauthorization', placedBy: 'Maesn', reason, since: awaitingSince ?? createdAt }];
+}
+
+type Sync = Omit<SyncStatus, 'connection' | 'workflowId' | 'holds' | 'freshness' | 'summary'>;
+
+async function readSync(temporal: Client, connectionId: string): Promise<Sync> {
+  const handle = temporal.workflow.getHandle(syncConnectionId(connectionId));
   const described = await handle.describe().catch((error: unknown) => {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   });
-  if (described === undefined) return { connection, workflowId, state: 'NotStarted', resources: {} };
+  if (described === undefined) return { state: 'NotStarted', resources: {} };
   const { runId } = described;
-  if (described.status.name !== 'RUNNING')
-    return { connection, workflowId, runId, ...(await readEnd(temporal, described)) };
+  if (described.status.name !== 'RUNNING') return { runId, ...(await readEnd(temporal, described)) };
 
   const [asked, retry] = await Promise.all([
     temporal.connection
@@ -75,30 +141,22 @@ export async function readSyncStatus(temporal: Client, store: Store, connection:
       }),
     readRetry(temporal, described),
   ]);
-  if (asked === undefined) return { connection, workflowId, runId, state: 'Unknown', retry, resources: {} };
-  const { since, nextCycleAt, resources, ...about } = asked;
+  if (asked === undefined) return { runId, state: 'Unknown', retry, resources: {} };
+  const { since, nextCycleAt, holds: _holds, ...about } = asked;
   return {
-    connection,
-    workflowId,
     runId,
     ...about,
     since: new Date(since),
     nextCycleAt: nextCycleAt === undefined ? undefined : new Date(nextCycleAt),
-    retry,
-    resources: await withProgress(store, connection, asked.resource, resources),
+    retry: retry === undefined ? undefined : { ...retry, resource: asked.resource },
   };
 }
 
 /** The Workflow hears of pages when an Activity ends; the store knows them as they come. */
-async function withProgress(
-  store: Store,
-  { connectionId }: Connection,
-  current: Resource | undefined,
-  resources: SyncConnectionStatus['resources'],
-): Promise<SyncStatus['resources']> {
+function withProgress(cursors: readonly Cursor[], { resource: current, resources }: Sync): SyncStatus['resources'] {
   const report = current === undefined ? undefined : resources[current];
   if (current === undefined || report?.status !== 'syncing') return resources;
-  const cursor = (await store.walks.list(connectionId)).find(({ resource }) => resource === current);
+  const cursor = cursors.find(({ resource }) => resource === current);
   if (cursor === undefined) return resources;
   const { pages, records, flagged, totalPages } = cursor;
   return { ...resources, [current]: { ...report, pages, records, flagged, totalPages: totalPages ?? undefined } };
@@ -112,7 +170,18 @@ async function readRetry(temporal: Client, described: WorkflowExecutionDescripti
   if (nextAttemptAt === undefined) return undefined;
   const error = await decodeOptionalFailureToOptionalError(temporal.options.loadedDataConverter, pending.lastFailure);
   const type = error instanceof ApplicationFailure ? (error.type ?? 'Unexpected') : 'Unexpected';
-  return { type, message: error?.message ?? '', nextAttemptAt };
+  const details: unknown = error instanceof ApplicationFailure ? error.details?.[0] : undefined;
+  const told = isFailureDetails(details) ? details : undefined;
+  return {
+    type,
+    message: error?.message ?? '',
+    status: told?.status,
+    page: told?.page,
+    failures: told?.failureCount ?? pending.attempt ?? 1,
+    nextAttemptAt,
+    errors: told?.errors,
+    downstreamErrors: told?.downstreamErrors,
+  };
 }
 
 const ENDS = {

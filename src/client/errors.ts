@@ -7,10 +7,24 @@ export const ERROR_CODES = {
   InvalidInput: 'InvalidInput',
   ConnectionNotFound: 'ConnectionNotFound',
   ConnectionExists: 'ConnectionExists',
-  /** There is no sync of this connection that could be paused, resumed or cancelled. */
+  RecordNotFound: 'RecordNotFound',
+  EventNotFound: 'EventNotFound',
+  /** There is no sync of this connection that could be asked or cancelled. */
   SyncNotRunning: 'SyncNotRunning',
-  /** The sync is there and does not do that now: pausing what is paused, for example. */
+  /** Not now: pausing what is paused, for example. */
   Refused: 'Refused',
+  /** The callback's state was never given out. */
+  LoginUnknown: 'LoginUnknown',
+  /** The callback has come before; nothing was changed by this one. */
+  LoginUsed: 'LoginUsed',
+  /** The end user took longer than MAESN_SYNC_LOGIN_EXPIRES. */
+  LoginExpired: 'LoginExpired',
+  /** The callback brought no account key, one that is none, or a signature that does not fit. */
+  LoginIncomplete: 'LoginIncomplete',
+  /** Maesn gave no login page, or no account key for the credentials; the message has its answer. */
+  MaesnRefused: 'MaesnRefused',
+  /** This process lacks what the call needs; the message names the variable. */
+  NotConfigured: 'NotConfigured',
   /** Temporal, or a Worker that had to answer, was not reached. Nothing is lost; ask again. */
   Unavailable: 'Unavailable',
 } as const;
@@ -69,4 +83,11 @@ export async function callTemporal<Result>(connectionId: string, call: () => Pro
 
 export function notRunning(connectionId: string, cause?: unknown): MaesnSyncError {
   return new MaesnSyncError('SyncNotRunning', `No sync of connection ${connectionId} is running.`, { cause });
+}
+
+/** For what is told to a sync if there is one. */
+export async function ignoreNotRunning(call: Promise<unknown>): Promise<void> {
+  await call.catch((error: unknown) => {
+    if (!(error instanceof MaesnSyncError && error.code === 'SyncNotRunning')) throw error;
+  });
 }

@@ -1,0 +1,40 @@
+/** Maesn has said that a login was revoked: whether it is so, Maesn's answer to a request tells. */
+import { cancellationSignal } from '@temporalio/activity';
+import { errorRule } from '../spec/error-guide.js';
+import { startAttempt } from './attempt.js';
+import type { ActivityDependencies } from './dependencies.js';
+import { isMaesnError } from './failure.js';
+import type { OfConnection } from './holds.js';
+import { openConnection } from './open-connection.js';
+
+export function createCheckLogin({ maesn, store, options }: ActivityDependencies) {
+  /** Opens a round of reauthorisation if Maesn answers 401. A webhook that is old, repeated or forged changes nothing. */
+  return async function checkLogin({ connectionId }: OfConnection): Promise<{ readonly revoked: boolean }> {
+    const attempt = startAttempt(options);
+    try {
+      const { status, accountKey, keyVersion, companyId, environmentName } = await openConnection(store, connectionId);
+      if (status !== 'active' || accountKey === undefined) return { revoked: false };
+      try {
+        await maesn.probe({
+          accountKey,
+          query: { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined },
+          signal: cancellationSignal(),
+        });
+      } catch (error) {
+        if (!isMaesnError(error)) throw error;
+        if (error.failure.type === 'Unauthorized') {
+          await store.reauthorizations.join({ connectionId, refusedVersion: keyVersion });
+          return { revoked: true };
+        }
+        // Every other refusal is not about the login.
+        if (errorRule(error.failure.type).action !== 'retry') return { revoked: false };
+        throw error;
+      }
+      return { revoked: false };
+    } catch (error) {
+      throw attempt.toFailure(error);
+    } finally {
+      attempt.end();
+    }
+  };
+}

@@ -1,0 +1,81 @@
+/** Connections: what one account key opens, and everything that is kept of it. */
+import { deliverEventsId, keepSubscribedId, reauthorizeConnectionId, syncConnectionId } from '../workflows/messages.js';
+import type { MaesnSync } from '../client.js';
+import { connectionNotFound, findConnection } from './context.js';
+import type { ClientContext } from './context.js';
+import { MaesnSyncError, callTemporal, ignoreNotRunning, parseInput } from './errors.js';
+import {
+  addConnectionInput,
+  connectionId,
+  journalOptions,
+  listOptions,
+  recordKey,
+  recordsOptions,
+  resourceName,
+} from './inputs.js';
+import { readSyncStatus } from './status.js';
+
+type Connections = Pick<
+  MaesnSync,
+  'addConnection' | 'connection' | 'connections' | 'overview' | 'removeConnection' | 'journal' | 'records' | 'record'
+>;
+
+export function createConnections(context: ClientContext): Connections {
+  const { temporal, store, actor } = context;
+  const find = (id: string) => findConnection(context, id);
+
+  return {
+    async addConnection(input) {
+      const connection = parseInput(addConnectionInput, input);
+      if (!(await store.connections.add(connection, actor))) {
+        const message = `Connection ${connection.connectionId} exists already; reauthorized() gives it a new account key.`;
+        throw new MaesnSyncError('ConnectionExists', message);
+      }
+      return find(connection.connectionId);
+    },
+
+    connection: find,
+
+    connections: async (options = {}) => store.connections.list(parseInput(listOptions, options)),
+
+    async overview(options = {}) {
+      const connections = await store.connections.list(parseInput(listOptions, options));
+      return Promise.all(
+        connections.map((connection) =>
+          callTemporal(connection.connectionId, () => readSyncStatus(temporal, store, connection)),
+        ),
+      );
+    },
+
+    async removeConnection(id) {
+      // First the row: from then on nothing can be written for this connection, whoever is still running.
+      if (!(await store.connections.remove(parseInput(connectionId, id), actor))) throw connectionNotFound(id);
+      for (const toWorkflowId of [syncConnectionId, reauthorizeConnectionId, keepSubscribedId, deliverEventsId]) {
+        const handle = temporal.workflow.getHandle(toWorkflowId(id));
+        await ignoreNotRunning(callTemporal(id, () => handle.terminate('connection removed')));
+      }
+    },
+
+    async journal(id, options = {}) {
+      // Of a connection that was removed, too: that is what a journal is for.
+      return store.journal.list({ connectionId: parseInput(connectionId, id), ...parseInput(journalOptions, options) });
+    },
+
+    async records(id, resource, options = {}) {
+      const { connectionId: found } = await find(id);
+      return store.records.list({
+        connectionId: found,
+        resource: parseInput(resourceName, resource),
+        ...parseInput(recordsOptions, options),
+      });
+    },
+
+    async record(id, resource, key) {
+      const { connectionId: found } = await find(id);
+      const wanted = { resource: parseInput(resourceName, resource), key: parseInput(recordKey, key) };
+      const record = await store.records.find({ connectionId: found, ...wanted });
+      if (record !== undefined) return record;
+      throw new MaesnSyncError('RecordNotFound', `Connection ${id} has no record ${key} among its ${resource}.`);
+    },
+  };
+}

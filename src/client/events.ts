@@ -1,0 +1,36 @@
+/** What the application is told, and telling it again. */
+import { deliverEventsId, eventsAddedSignal } from '../workflows/messages.js';
+import type { MaesnSync } from '../client.js';
+import type { ClientContext } from './context.js';
+import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
+import { eventIds, eventsOptions } from './inputs.js';
+
+export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' | 'replayEvents'> {
+  const { temporal, store, taskQueue, actor } = context;
+  return {
+    events: async (options = {}) => store.events.list(parseInput(eventsOptions, options)),
+
+    async replayEvents(given) {
+      const ids = parseInput(eventIds, given);
+      if (!context.deliversEvents) {
+        throw new MaesnSyncError('NotConfigured', 'Events are delivered to nobody: set MAESN_SYNC_EVENTS_URL.');
+      }
+      const found = await Promise.all(ids.map((id) => store.events.find(id)));
+      const missing = ids.filter((_id, index) => found[index] === undefined);
+      if (missing.length > 0) throw new MaesnSyncError('EventNotFound', `There is no event ${missing.join(', ')}.`);
+      for (const connectionId of await store.events.replay(ids)) {
+        const replayed = found.flatMap((event) => (event?.connectionId === connectionId ? [event.id] : []));
+        await store.journal.add({ connectionId, actor, action: 'event.replayed', detail: { events: replayed } });
+        await callTemporal(connectionId, () =>
+          temporal.workflow.signalWithStart('deliverEvents', {
+            workflowId: deliverEventsId(connectionId),
+            taskQueue,
+            args: [{ connectionId }],
+            signal: eventsAddedSignal,
+          }),
+        );
+      }
+      return found.filter((event) => event !== undefined);
+    },
+  };
+}

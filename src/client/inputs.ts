@@ -1,0 +1,105 @@
+/** What callers may say, checked the same way whether it comes through the library, the HTTP API or a command. */
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import type { Duration } from '@temporalio/common';
+import { z } from 'zod';
+import { RESOURCE_NAMES } from '../spec/resources.js';
+
+/** Your own id of a customer's system: it becomes part of Workflow ids, so it holds nothing that is secret. */
+export const connectionId = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/,
+    'must be 1 to 100 letters, digits and ._:- and begin with a letter or digit',
+  );
+
+/** Printable ASCII: it travels in an HTTP header. */
+export const accountKey = z
+  .string()
+  .regex(/^[!-~]{1,4096}$/, 'must be the account key that Maesn gave: up to 4096 characters, without spaces');
+
+export const targetSystemName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,99}$/, 'must be a target system such as "xero" or "lexware-office"');
+
+/** A text that Postgres can hold: NUL and half of a surrogate pair it cannot. */
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    // oxlint-disable-next-line no-control-regex -- NUL is what is meant
+    .regex(/^[^\u0000]*$/u, 'must not contain NUL')
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode');
+
+export const addConnectionInput = z.strictObject({
+  connectionId,
+  targetSystem: targetSystemName,
+  accountKey: accountKey.optional(),
+  companyId: text(500).optional(),
+  environmentName: text(500).optional(),
+  fiscalYearStartDate: z.iso.date().optional(),
+});
+
+const every = z
+  .union([z.number(), z.string()])
+  .transform((value, context): number => {
+    try {
+      // The compiler knows the words of a duration; at run time msToNumber is what checks them.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      return msToNumber(value as Duration);
+    } catch {
+      context.addIssue('must be milliseconds, or a duration such as "15 minutes"');
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z
+      .number()
+      .min(1_000, 'must be at least one second')
+      .max(365 * 86_400_000, 'must be at most a year'),
+  );
+
+export const resourceName = z.enum(RESOURCE_NAMES);
+
+export const startSyncOptions = z.strictObject({
+  resources: z.array(resourceName).min(1).optional(),
+  every: every.optional(),
+});
+
+export const pauseOptions = z.strictObject({ reason: text(500) });
+
+export const listOptions = z.strictObject({
+  afterId: connectionId.optional(),
+  limit: z.number().int().min(1).max(200).default(50),
+});
+
+export const eventsOptions = z.strictObject({
+  afterId: z.number().int().min(0).default(0),
+  limit: z.number().int().min(1).max(1_000).default(100),
+  connectionId: connectionId.optional(),
+});
+
+export const journalOptions = z.strictObject({
+  beforeId: z.number().int().min(1).optional(),
+  limit: z.number().int().min(1).max(1_000).default(100),
+});
+
+export const recordsOptions = z.strictObject({
+  afterKey: text(500).optional(),
+  limit: z.number().int().min(1).max(1_000).default(100),
+  modifiedSince: z.date().optional(),
+  includeDeleted: z.boolean().optional(),
+});
+
+export const recordKey = text(500);
+
+export const eventIds = z.array(z.number().int().min(1)).min(1).max(1_000);
+
+/** What a system without a login page wants; which of them, Maesn documents per system. */
+export const credentials = z.strictObject({
+  apiKey: text(4_096).optional(),
+  username: text(500).optional(),
+  password: text(4_096).optional(),
+  baseUrl: z.url({ protocol: /^https?$/ }).optional(),
+  tenantId: text(500).optional(),
+});

@@ -1,0 +1,151 @@
+/** How an end user comes to be connected: sent to a login page, and understood when they come back. */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { MaesnError } from '../maesn/failure.js';
+import type { Login } from '../store/index.js';
+import { reauthorizeConnectionStart, reauthorizedSignal } from '../workflows/messages.js';
+import type { MaesnSync } from '../client.js';
+import { connectionNotFound, findConnection } from './context.js';
+import type { ClientContext, LoginSettings } from './context.js';
+import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
+import { accountKey, connectionId, credentials } from './inputs.js';
+
+type Logins = Pick<
+  MaesnSync,
+  'authorize' | 'completeLogin' | 'cancelLogin' | 'failLogin' | 'connectWithCredentials' | 'reauthorized'
+>;
+
+const END_USER = 'end user';
+
+export function createLogins(context: ClientContext): Logins {
+  const { temporal, store, taskQueue, reauthorization, actor } = context;
+
+  async function storeKey(id: string, key: string, by: string) {
+    const stored = await store.connections.storeKey(id, key, by);
+    if (stored === undefined) throw connectionNotFound(id);
+    if (stored.status === 'awaiting_reauthorization') {
+      // With start: whoever waits is released even if somebody has terminated the Workflow that should do it.
+      await callTemporal(id, () =>
+        temporal.workflow.signalWithStart('reauthorizeConnection', {
+          taskQueue,
+          ...reauthorizeConnectionStart(id, reauthorization),
+          signal: reauthorizedSignal,
+        }),
+      );
+    }
+    return findConnection(context, id);
+  }
+
+  return {
+    async authorize(id) {
+      const { targetSystem, companyId } = await findConnection(context, id);
+      const { maesn, publicUrl, method, signingSecret, expiresAfterMs } = requireLogin(context);
+      const expiresAt = new Date(Date.now() + expiresAfterMs);
+      const state = await store.logins.begin({ connectionId: id, askedForBy: actor, expiresAt });
+      const loginUrl = await askMaesn(() =>
+        maesn.loginUrl({
+          targetSystem,
+          method,
+          callbackUrl: `${publicUrl}/callback/${state}`,
+          cancelCallbackUrl: `${publicUrl}/callback/${state}/cancelled`,
+          webhookCallbackUrl: method === 'POST' ? `${publicUrl}/callback/${state}/webhook` : undefined,
+          companyId: companyId ?? undefined,
+          includeSignature: signingSecret !== undefined,
+        }),
+      );
+      const detail = { expiresAt: expiresAt.toISOString() };
+      await store.journal.add({ connectionId: id, actor, action: 'login.asked_for', detail });
+      return { loginUrl, expiresAt };
+    },
+
+    async completeLogin({ state, accountKey: given, signature }) {
+      const login = await requireOpen(context, state);
+      const { connectionId: id } = login;
+      const key = accountKey.safeParse(given);
+      if (!key.success) {
+        const missing = given === undefined || given === '';
+        throw incomplete(missing ? 'The account key is missing' : 'What came as account key is none');
+      }
+      const secret = context.login?.signingSecret;
+      if (secret !== undefined && !isSignedWith(secret, key.data, signature)) {
+        throw incomplete('The signature does not fit the account key');
+      }
+      // Used up first: of two callbacks that come at once, one stores its key.
+      if ((await store.logins.use(state, 'connected')) === undefined) throw used();
+      await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.completed' });
+      return storeKey(id, key.data, END_USER);
+    },
+
+    async cancelLogin(state) {
+      const { connectionId: id } = await requireOpen(context, state);
+      if ((await store.logins.use(state, 'cancelled')) === undefined) throw used();
+      await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.cancelled' });
+      return findConnection(context, id);
+    },
+
+    async failLogin(state, reason) {
+      const { connectionId: id } = await requireOpen(context, state);
+      if ((await store.logins.use(state, 'failed')) === undefined) throw used();
+      const detail = { reason: reason.slice(0, 500) };
+      await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.failed', detail });
+      return findConnection(context, id);
+    },
+
+    async connectWithCredentials(id, given) {
+      const { targetSystem } = await findConnection(context, id);
+      const parsed = parseInput(credentials, given);
+      const { maesn } = requireLogin(context);
+      const key = await askMaesn(() => maesn.createAccount({ targetSystem, credentials: parsed }));
+      return storeKey(id, key, actor);
+    },
+
+    reauthorized: async (id, key) => storeKey(parseInput(connectionId, id), parseInput(accountKey, key), actor),
+  };
+}
+
+function requireLogin({ login }: ClientContext): LoginSettings {
+  if (login !== undefined) return login;
+  throw new MaesnSyncError('NotConfigured', 'Maesn cannot be asked for a login here: set MAESN_API_KEY.');
+}
+
+/** The login of a state that is good for something yet. */
+async function requireOpen({ store }: ClientContext, state: string): Promise<Login> {
+  const login = await store.logins.find(state);
+  if (login === undefined) throw new MaesnSyncError('LoginUnknown', 'This login was never begun here.');
+  if (login.usedAt !== null) throw used();
+  if (login.expiresAt <= new Date()) {
+    throw new MaesnSyncError('LoginExpired', 'This login took too long; begin it again.');
+  }
+  return login;
+}
+
+function used(): MaesnSyncError {
+  return new MaesnSyncError('LoginUsed', 'This login is over already; nothing was changed.');
+}
+
+function incomplete(reason: string): MaesnSyncError {
+  return new MaesnSyncError('LoginIncomplete', `${reason}; nothing was changed, and the login can be tried again.`);
+}
+
+/** Hex or base64 of HMAC-SHA256: which one, Maesn does not document. */
+function isSignedWith(secret: string, text: string, signature: string | undefined): boolean {
+  return isHmacOf(createHmac('sha256', secret).update(text).digest(), signature);
+}
+
+/** Compares in constant time, whether it is written in hex or base64. */
+export function isHmacOf(digest: Buffer, signature: string | undefined): boolean {
+  const candidates = [Buffer.from(signature ?? '', 'hex'), Buffer.from(signature ?? '', 'base64')];
+  return candidates.some((candidate) => candidate.length === digest.length && timingSafeEqual(candidate, digest));
+}
+
+/** A person waits for the answer: no retry, Maesn's refusal is told as it is. */
+async function askMaesn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof MaesnError)) throw error;
+    const { errors, downstreamErrors, validationErrors } = error.failure;
+    const said = [errors, downstreamErrors, validationErrors].flatMap((entries) => entries ?? []);
+    const words = said.length === 0 ? '' : ` It said: ${JSON.stringify(said).slice(0, 1_000)}`;
+    throw new MaesnSyncError('MaesnRefused', `${error.message}.${words}`, { cause: error });
+  }
+}

@@ -1,0 +1,85 @@
+/** What a sync does or waits for, in a sentence; said alike by the page, the commands and the HTTP API. */
+import prettyMs from 'pretty-ms';
+import { errorRule, isFailureType } from '../spec/error-guide.js';
+import type { SyncStatus } from './status.js';
+
+type Summarized = Omit<SyncStatus, 'summary'>;
+
+export function summarize(status: Summarized, now = new Date()): string {
+  const holds = status.holds.map((hold) => holdSentence(status, hold));
+  const doing = stateSentence(status, now);
+  return [...holds, ...(doing === undefined ? [] : [doing])].join(' ');
+}
+
+function holdSentence({ connection }: Summarized, hold: Summarized['holds'][number]): string {
+  const { kind, placedBy, reason, since } = hold;
+  if (kind === 'reauthorization') {
+    return connection.status === 'awaiting_reauthorization'
+      ? `The customer must sign in to ${connection.targetSystem} again; your application was told on ${moment(since)}.`
+      : `${reason}.`;
+  }
+  if (kind === 'paused') return `Paused by ${placedBy} on ${moment(since)}: ${reason}.`;
+  return `Held since ${moment(since)} (${kind.replace('_', ' ')}): ${reason}.`;
+}
+
+function stateSentence(status: Summarized, now: Date): string | undefined {
+  const { state, resource, retry, nextCycleAt, failure, since, holds } = status;
+  if (retry !== undefined) return retrySentence(status, retry, now);
+  switch (state) {
+    case 'NotStarted':
+      return 'No sync was started yet.';
+    case 'Unknown':
+      return 'It runs, but no Worker answers: start one, or look at its logs.';
+    case 'Syncing':
+      return syncingSentence(status);
+    case 'Idle':
+      return nextCycleAt === undefined ? 'About to begin.' : `Up to date; next cycle at ${moment(nextCycleAt)}.`;
+    case 'Completed':
+      return since === undefined ? 'Completed.' : `Completed on ${moment(since)}.`;
+    case 'Failed':
+      return failure === undefined ? 'It failed.' : failure.message;
+    case 'Cancelled':
+      return since === undefined ? 'Cancelled.' : `Cancelled on ${moment(since)}.`;
+    case 'Terminated':
+      return 'The Workflow was terminated at Temporal.';
+    case 'AwaitingReauthorization':
+    case 'Paused':
+    case 'Held':
+      return holds.length > 0 ? goesOnAt(resource) : 'About to go on.';
+  }
+}
+
+function goesOnAt(resource: string | undefined): string | undefined {
+  return resource === undefined ? undefined : `It goes on at ${resource}, where it stopped.`;
+}
+
+function syncingSentence({ resource, resources }: Summarized): string {
+  if (resource === undefined) return 'Syncing.';
+  const { pages = 0, totalPages } = resources[resource] ?? {};
+  return `Syncing ${resource}, page ${pages}${totalPages === undefined ? '' : ` of ${totalPages}`}.`;
+}
+
+/** "429 from xero, third time in a row, at invoices page 12; next attempt in 3 minutes 12 seconds." */
+function retrySentence({ connection }: Summarized, retry: NonNullable<Summarized['retry']>, now: Date): string {
+  const { type, status, failures, resource, page, nextAttemptAt } = retry;
+  const what = status === undefined ? type : `${status} from ${connection.targetSystem}`;
+  const where = resource === undefined ? '' : `, at ${resource}${page === undefined ? '' : ` page ${page}`}`;
+  const waitMs = Math.max(0, nextAttemptAt.getTime() - now.getTime());
+  const advice = isFailureType(type) ? ` ${errorRule(type).advice}` : '';
+  return `${what}, ${ordinal(failures)} time in a row${where}; next attempt in ${wait(waitMs)}.${advice}`;
+}
+
+function wait(ms: number): string {
+  return ms < 1_000 ? 'a moment' : prettyMs(ms, { secondsDecimalDigits: 0 });
+}
+
+const ORDINALS = ['', 'first', 'second', 'third', 'fourth', 'fifth'];
+
+function ordinal(count: number): string {
+  return ORDINALS[count] ?? `${count}th`;
+}
+
+/** `2026-11-23 07:31 UTC` */
+export function moment(time: Date): string {
+  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}

@@ -1,0 +1,126 @@
+/** Starting, asking and steering the sync of a connection. */
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { RESOURCE_NAMES } from '../spec/resources.js';
+import { targetSystem } from '../spec/target-systems.js';
+import {
+  holdsChangedSignal,
+  keepSubscribedId,
+  retryNowSignal,
+  syncConnectionId,
+  syncNowSignal,
+} from '../workflows/messages.js';
+import type { SyncConnectionInput } from '../workflows/messages.js';
+import { findConnection } from './context.js';
+import type { ClientContext } from './context.js';
+import { MaesnSyncError, callTemporal, ignoreNotRunning, notRunning, parseInput } from './errors.js';
+import { pauseOptions, startSyncOptions } from './inputs.js';
+import { readSyncStatus } from './status.js';
+import type { MaesnSync } from '../client.js';
+
+type Syncs = Pick<
+  MaesnSync,
+  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'syncNow' | 'retryNow' | 'cancelSync'
+>;
+
+export function createSyncs(context: ClientContext): Syncs {
+  const { temporal, store, taskQueue, actor } = context;
+  const syncOf = (id: string) => temporal.workflow.getHandle(syncConnectionId(id));
+  const find = (id: string) => findConnection(context, id);
+
+  /** The Workflow looks at the holds again; where there is none, the next one will. */
+  const holdsChanged = (id: string) => ignoreNotRunning(callTemporal(id, () => syncOf(id).signal(holdsChangedSignal)));
+
+  return {
+    async startSync(id, options = {}) {
+      const { resources = RESOURCE_NAMES, every: everyMs } = parseInput(startSyncOptions, options);
+      const connection = await find(id);
+      const workflowId = syncConnectionId(id);
+      const input: SyncConnectionInput = { connectionId: id, resources: [...new Set(resources)], everyMs };
+      try {
+        const handle = await callTemporal(id, () =>
+          temporal.workflow.start('syncConnection', {
+            workflowId,
+            taskQueue,
+            args: [input],
+            staticSummary: `${id} (${connection.targetSystem})`,
+          }),
+        );
+        const detail = { resources: input.resources, everyMs, runId: handle.firstExecutionRunId };
+        await store.journal.add({ connectionId: id, actor, action: 'sync.started', detail });
+        if (context.webhooks && everyMs !== undefined && targetSystem(connection.targetSystem).webhooks === true) {
+          await callTemporal(id, () =>
+            temporal.workflow.start('keepSubscribed', {
+              workflowId: keepSubscribedId(id),
+              taskQueue,
+              args: [{ connectionId: id }],
+              staticSummary: `webhooks of ${id} (${connection.targetSystem})`,
+              workflowIdConflictPolicy: 'USE_EXISTING',
+            }),
+          );
+        }
+        return { workflowId, runId: handle.firstExecutionRunId, alreadyRunning: false };
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        const { runId } = await callTemporal(id, () => syncOf(id).describe());
+        return { workflowId, runId, alreadyRunning: true };
+      }
+    },
+
+    async syncStatus(id) {
+      const connection = await find(id);
+      return callTemporal(id, () => readSyncStatus(temporal, store, connection));
+    },
+
+    async pauseSync(id, options) {
+      const { reason } = parseInput(pauseOptions, options);
+      await find(id);
+      const entry = { connectionId: id, actor, action: 'sync.paused' as const, detail: { reason } };
+      // First the hold: it counts from here on, also where no Workflow or Worker is there to be told.
+      if (!(await store.holds.place({ connectionId: id, kind: 'paused', placedBy: actor, reason, entry }))) {
+        throw new MaesnSyncError('Refused', `Connection ${id} is paused already.`);
+      }
+      await holdsChanged(id);
+    },
+
+    async resumeSync(id) {
+      await find(id);
+      const entry = { connectionId: id, actor, action: 'sync.resumed' as const };
+      if (!(await store.holds.lift({ connectionId: id, kind: 'paused', entry }))) {
+        throw new MaesnSyncError('Refused', `Connection ${id} is not paused.`);
+      }
+      await holdsChanged(id);
+    },
+
+    async syncNow(id) {
+      await find(id);
+      await callTemporal(id, () => syncOf(id).signal(syncNowSignal));
+      await store.journal.add({ connectionId: id, actor, action: 'sync.asked_for' });
+    },
+
+    async retryNow(id) {
+      const connection = await find(id);
+      const { retry } = await callTemporal(id, () => readSyncStatus(temporal, store, connection));
+      if (retry === undefined) throw new MaesnSyncError('Refused', `Nothing of connection ${id} waits for a retry.`);
+      await callTemporal(id, () => syncOf(id).signal(retryNowSignal));
+      const { type, failures, resource, page } = retry;
+      await store.journal.add({
+        connectionId: id,
+        actor,
+        action: 'sync.retried',
+        detail: { type, failures, resource, page },
+      });
+    },
+
+    async cancelSync(id) {
+      await find(id);
+      await callTemporal(id, async () => {
+        const { status } = await syncOf(id).describe();
+        // Temporal takes a cancellation of what has ended for done.
+        if (status.name !== 'RUNNING') throw notRunning(id);
+        await syncOf(id).cancel();
+      });
+      await ignoreNotRunning(callTemporal(id, () => temporal.workflow.getHandle(keepSubscribedId(id)).cancel()));
+      await store.journal.add({ connectionId: id, actor, action: 'sync.cancelled' });
+    },
+  };
+}
