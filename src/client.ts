@@ -12,7 +12,7 @@ import { createLogins } from './client/logins.js';
 import type { SyncStatus } from './client/status.js';
 import { readStuck } from './client/stuck.js';
 import { createSyncs } from './client/syncs.js';
-import { publicUrl, readConfig, reauthorizationTimes, requireVariables } from './config.js';
+import { localUrl, publicUrl, readConfig, reauthorizationTimes, requireVariables } from './config.js';
 import type { Config, Environment } from './config.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { Resource } from './spec/resources.js';
@@ -178,14 +178,14 @@ export async function connectMaesnSync(env?: Environment): Promise<MaesnSync> {
   }
 }
 
-/** The part of the configuration that a client takes. */
-export function clientSettings(config: Config) {
+/** The part of the configuration that a client takes. `backendUrl`: where the backend listens, if it is known. */
+export function clientSettings(config: Config, backendUrl = localUrl(config)) {
   const login: LoginSettings | undefined =
     config.MAESN_API_KEY === undefined
       ? undefined
       : {
           maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
-          publicUrl: publicUrl(config),
+          publicUrl: publicUrl(config, backendUrl),
           method: config.MAESN_LOGIN_METHOD,
           signingSecret: config.MAESN_SIGNING_SECRET,
           expiresAfterMs: config.MAESN_SYNC_LOGIN_EXPIRES,

@@ -217,8 +217,8 @@ export function eventReceiver(config: Config) {
 }
 
 /** Where browsers and Maesn reach the backend; without a slash at the end. */
-export function publicUrl(config: Config): string {
-  return (config.MAESN_SYNC_PUBLIC_URL ?? localUrl(config)).replace(/\/$/, '');
+export function publicUrl(config: Config, backendUrl: string): string {
+  return (config.MAESN_SYNC_PUBLIC_URL ?? backendUrl).replace(/\/$/, '');
 }
 
 /** Where the backend is reached from this machine. */

@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'health.ts': [],
   'worker.ts': ['activities', 'maesn', 'store', 'config', 'health', 'temporal'],
   embedded: ['store', 'config', 'temporal'],
+  backend: ['spec', 'maesn', 'store', 'client', 'config'],
   'service.ts': ['client', 'config', 'embedded', 'maesn', 'temporal', 'worker'],
   'cli.ts': ['config', 'logging', 'service', 'store', 'worker', '../sandbox'],
 };

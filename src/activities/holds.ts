@@ -56,5 +56,5 @@ export function createReadHints({ store }: ActivityDependencies) {
 
 async function readReports(store: Store, connectionId: string): Promise<HoldReport[]> {
   const holds = await store.holds.list(connectionId);
-  return holds.map(({ since, ...hold }) => ({ ...hold, since: since.toISOString() }));
+  return holds.map(({ kind, placedBy, reason, since }) => ({ kind, placedBy, reason, since: since.toISOString() }));
 }

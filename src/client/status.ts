@@ -59,6 +59,8 @@ export interface SyncStatus {
   readonly state: SyncState | 'NotStarted' | 'Unknown' | 'Completed' | 'Failed' | 'Cancelled' | 'Terminated';
   readonly since?: Date | undefined;
   readonly resource?: Resource | undefined;
+  /** Of a repeating sync, from 1. */
+  readonly cycle?: number | undefined;
   /** A set: the connection runs when it is empty. */
   readonly holds: readonly ConnectionHold[];
   readonly nextCycleAt?: Date | undefined;

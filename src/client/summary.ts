@@ -25,28 +25,21 @@ function holdSentence({ connection }: Summarized, hold: Summarized['holds'][numb
 function stateSentence(status: Summarized, now: Date): string | undefined {
   const { state, resource, retry, nextCycleAt, failure, since, holds } = status;
   if (retry !== undefined) return retrySentence(status, retry, now);
-  switch (state) {
-    case 'NotStarted':
-      return 'No sync was started yet.';
-    case 'Unknown':
-      return 'It runs, but no Worker answers: start one, or look at its logs.';
-    case 'Syncing':
-      return syncingSentence(status);
-    case 'Idle':
-      return nextCycleAt === undefined ? 'About to begin.' : `Up to date; next cycle at ${moment(nextCycleAt)}.`;
-    case 'Completed':
-      return since === undefined ? 'Completed.' : `Completed on ${moment(since)}.`;
-    case 'Failed':
-      return failure === undefined ? 'It failed.' : failure.message;
-    case 'Cancelled':
-      return since === undefined ? 'Cancelled.' : `Cancelled on ${moment(since)}.`;
-    case 'Terminated':
-      return 'The Workflow was terminated at Temporal.';
-    case 'AwaitingReauthorization':
-    case 'Paused':
-    case 'Held':
-      return holds.length > 0 ? goesOnAt(resource) : 'About to go on.';
-  }
+  const on = since === undefined ? '' : ` on ${moment(since)}`;
+  const goesOn = holds.length > 0 ? goesOnAt(resource) : 'About to go on.';
+  return {
+    NotStarted: 'No sync was started yet.',
+    Unknown: 'It runs, but no Worker answers: start one, or look at its logs.',
+    Syncing: syncingSentence(status),
+    Idle: nextCycleAt === undefined ? 'About to begin.' : `Up to date; next cycle at ${moment(nextCycleAt)}.`,
+    Completed: `Completed${on}.`,
+    Failed: failure?.message ?? 'It failed.',
+    Cancelled: `Cancelled${on}.`,
+    Terminated: `Its Workflow was terminated at Temporal${on}.`,
+    AwaitingReauthorization: goesOn,
+    Paused: goesOn,
+    Held: goesOn,
+  }[state];
 }
 
 function goesOnAt(resource: string | undefined): string | undefined {

@@ -98,8 +98,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     await pullHinted();
 
     const report = state.report();
-    const failed = state.failedResources();
-    await tell(failed.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
+    const failures = state.failedResources();
+    await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
     await condition(allHandlersFinished);
     if (everyMs !== undefined) {
       return await continueAsNew<typeof syncConnection>({
@@ -109,10 +109,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         lastReport: report,
       });
     }
-    if (failed.length === 0) return report;
+    if (failures.length === 0) return report;
     throw ApplicationFailure.create({
       type: 'SyncFailed',
-      message: `${failed.length} of ${input.resources.length} resources failed: ${failed.join(', ')}. All others are in the store.`,
+      message: `${failures.length} of ${input.resources.length} resources failed: ${failures.join(', ')}. All others are in the store.`,
       nonRetryable: true,
       details: [report],
     });
@@ -127,8 +127,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   }
 
   async function untilDue(time: number): Promise<void> {
-    while (!askedFor && Date.now() < time) {
-      await condition(() => askedFor || hinted || holdsChanged, time - Date.now(), { summary: 'next cycle' });
+    for (;;) {
+      const called = () => askedFor || holdsChanged || (hinted && !state.isHeld);
+      await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
+      if (askedFor || Date.now() >= time) return;
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
     }

@@ -1,0 +1,233 @@
+/** What the HTTP API takes and gives; the OpenAPI document is made of these, and the commands read answers with them. */
+import { z } from '@hono/zod-openapi';
+import {
+  accountKey,
+  addConnectionInput,
+  connectionId,
+  credentials,
+  eventIds,
+  pauseOptions,
+  recordKey,
+  resourceName,
+} from '../client/inputs.js';
+import { RESOURCE_NAMES } from '../spec/resources.js';
+import { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from '../store/index.js';
+
+const time = z.iso.datetime().openapi({ example: '2026-11-23T07:31:00.000Z' });
+const count = z.number().int().min(0);
+const entries = z.array(z.unknown()).optional();
+
+export const idParam = z.object({ id: connectionId.openapi({ param: { name: 'id', in: 'path' }, example: 'acme' }) });
+export const resourceParams = idParam.extend({
+  resource: resourceName.openapi({ param: { name: 'resource', in: 'path' } }),
+});
+export const recordParams = resourceParams.extend({ key: recordKey.openapi({ param: { name: 'key', in: 'path' } }) });
+
+/** A whole number in a query, where everything is text. */
+const queryInt = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max));
+const queryIntDoc = (minimum: number, maximum: number, byDefault?: number) => ({
+  type: 'integer' as const,
+  minimum,
+  maximum,
+  ...(byDefault === undefined ? {} : { default: byDefault }),
+});
+const queryFlag = z.enum(['true', 'false']).transform((text) => text === 'true');
+
+export const connectionsQuery = z.strictObject({
+  after: connectionId.optional().openapi({ description: 'From behind this id: `next` of the page before.' }),
+  limit: queryInt(1, 200)
+    .optional()
+    .openapi(queryIntDoc(1, 200, 50)),
+});
+export const recordsQuery = z.strictObject({
+  after: recordKey.optional().openapi({ description: 'From behind this key: `next` of the page before.' }),
+  limit: queryInt(1, 1_000)
+    .optional()
+    .openapi(queryIntDoc(1, 1_000, 100)),
+  modifiedSince: z.iso
+    .datetime({ offset: true })
+    .transform((text) => new Date(text))
+    .optional()
+    .openapi({ type: 'string', format: 'date-time' }),
+  includeDeleted: queryFlag.optional().openapi({ type: 'boolean', default: false }),
+});
+export const journalQuery = z.strictObject({
+  before: queryInt(1, Number.MAX_SAFE_INTEGER).optional().openapi(queryIntDoc(1, Number.MAX_SAFE_INTEGER)),
+  limit: queryInt(1, 1_000)
+    .optional()
+    .openapi(queryIntDoc(1, 1_000, 100)),
+});
+export const eventsQuery = z.strictObject({
+  after: queryInt(0, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .openapi(queryIntDoc(0, Number.MAX_SAFE_INTEGER, 0)),
+  limit: queryInt(1, 1_000)
+    .optional()
+    .openapi(queryIntDoc(1, 1_000, 100)),
+  connectionId: connectionId.optional(),
+});
+
+export const newConnection = addConnectionInput.openapi('NewConnection');
+export const startSync = z
+  .strictObject({
+    resources: z.array(resourceName).min(1).optional().openapi({ description: 'Default: all.' }),
+    every: z
+      .union([z.number(), z.string()])
+      .optional()
+      .openapi({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.', example: '15 minutes' }),
+  })
+  .openapi('StartSync');
+export const pauseSync = pauseOptions.openapi('PauseSync');
+export const newKey = z.strictObject({ accountKey }).openapi('NewAccountKey');
+export const newCredentials = credentials.openapi('Credentials');
+export const replay = z.strictObject({ ids: eventIds }).openapi('ReplayEvents');
+
+export const connection = z
+  .object({
+    connectionId: z.string(),
+    targetSystem: z.string(),
+    companyId: z.string().nullable(),
+    environmentName: z.string().nullable(),
+    fiscalYearStartDate: z.string().nullable(),
+    status: z.enum(CONNECTION_STATUSES),
+    keyVersion: count,
+    awaitingSince: time.nullable(),
+    createdAt: time,
+  })
+  .openapi('Connection');
+
+export const startedSync = z
+  .object({ workflowId: z.string(), runId: z.string(), alreadyRunning: z.boolean() })
+  .openapi('StartedSync');
+
+const resourceReport = z
+  .object({
+    status: z.enum(['waiting', 'syncing', 'completed', 'unsupported', 'failed']),
+    pages: count,
+    records: count,
+    flagged: count,
+    totalPages: count.optional(),
+    retries: count,
+    reauthorizations: count,
+    parkedAtPage: count.optional(),
+    failure: z
+      .object({
+        type: z.string(),
+        message: z.string(),
+        errors: entries,
+        downstreamErrors: entries,
+        validationErrors: entries,
+      })
+      .optional(),
+  })
+  .openapi('ResourceReport');
+
+const reports = z.partialRecord(z.enum(RESOURCE_NAMES), resourceReport);
+
+export const syncStatus = z
+  .object({
+    connection,
+    workflowId: z.string(),
+    runId: z.string().optional(),
+    state: z.enum([
+      'NotStarted',
+      'Idle',
+      'Syncing',
+      'AwaitingReauthorization',
+      'Paused',
+      'Held',
+      'Unknown',
+      'Completed',
+      'Failed',
+      'Cancelled',
+      'Terminated',
+    ]),
+    since: time.optional(),
+    summary: z.string(),
+    holds: z.array(
+      z.object({
+        kind: z.enum([...HOLD_KINDS, 'reauthorization']),
+        placedBy: z.string(),
+        reason: z.string(),
+        since: time,
+      }),
+    ),
+    resource: z.enum(RESOURCE_NAMES).optional(),
+    cycle: count.optional(),
+    nextCycleAt: time.optional(),
+    retry: z
+      .object({
+        type: z.string(),
+        message: z.string(),
+        status: count.optional(),
+        resource: z.string().optional(),
+        page: count.optional(),
+        failures: count,
+        nextAttemptAt: time,
+        errors: entries,
+        downstreamErrors: entries,
+      })
+      .optional(),
+    failure: z.object({ type: z.string(), message: z.string() }).optional(),
+    resources: reports,
+    lastReport: z.object({ startedAt: time, endedAt: time, resources: reports }).optional(),
+    freshness: z.partialRecord(z.enum(RESOURCE_NAMES), z.object({ asOf: time })),
+    temporalUi: z.url().optional().openapi({ description: 'The Workflow in the Temporal UI.' }),
+  })
+  .openapi('SyncStatus');
+
+export const login = z.object({ loginUrl: z.url(), expiresAt: time }).openapi('Login');
+
+export const record = z
+  .object({
+    key: z.string(),
+    record: z.unknown().openapi({ description: 'As Maesn gave it.' }),
+    modifiedAt: time.nullable(),
+    problems: z.array(z.string()).nullable(),
+    syncedAt: time,
+    deletedAt: time.nullable(),
+  })
+  .openapi('Record');
+
+export const event = z
+  .object({
+    id: count,
+    type: z.enum(EVENT_TYPES),
+    connectionId: z.string(),
+    data: z.record(z.string(), z.unknown()),
+    createdAt: time,
+    deliveredAt: time.nullable(),
+    attempts: count,
+    lastError: z.string().nullable(),
+  })
+  .openapi('Event');
+
+export const journalEntry = z
+  .object({
+    id: count,
+    connectionId: z.string(),
+    at: time,
+    actor: z.string(),
+    action: z.enum(JOURNAL_ACTIONS),
+    detail: z.record(z.string(), z.unknown()),
+  })
+  .openapi('JournalEntry');
+
+const pageOf = <Item extends z.ZodType>(name: string, item: Item) =>
+  z
+    .object({
+      items: z.array(item),
+      next: z.string().optional().openapi({ description: 'Where the next page begins; absent on the last one.' }),
+    })
+    .openapi(name);
+
+export const connectionPage = pageOf('ConnectionPage', connection);
+export const syncPage = pageOf('SyncPage', syncStatus);
+export const recordPage = pageOf('RecordPage', record);
+export const eventPage = pageOf('EventPage', event);
+export const journalPage = pageOf('JournalPage', journalEntry);

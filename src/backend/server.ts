@@ -1,0 +1,75 @@
+/** Listens for the backend, and stops without cutting off who is being answered. */
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { once } from 'node:events';
+import { getRequestListener } from '@hono/node-server';
+import { ConfigError } from '../config.js';
+import type { Token } from './access.js';
+import type { createBackend } from './app.js';
+
+export interface BackendServer {
+  /** Where it is reached from this machine. */
+  readonly url: string;
+  /** Until then, whoever asks is told to come back. */
+  serve(app: ReturnType<typeof createBackend>): void;
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  /** `host:port`; port 0 is any that is free. */
+  readonly address: string;
+  readonly tokens: readonly Token[];
+  /** Take another port when that one is taken. */
+  readonly orAnyPort?: boolean;
+}
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+/** How long requests that are being answered may take when the server stops. */
+const CLOSE_WITHIN_MS = 10_000;
+
+export async function listen({ address, tokens, orAnyPort = false }: ListenOptions): Promise<BackendServer> {
+  const separator = address.lastIndexOf(':');
+  const host = address.slice(0, separator).replace(/^\[(.*)\]$/, '$1') || '0.0.0.0';
+  if (tokens.length === 0 && !LOOPBACK.has(host)) {
+    throw new ConfigError(
+      `The environment is not right:\n  MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback (${address})`,
+    );
+  }
+  let listener: ReturnType<typeof getRequestListener> | undefined;
+  const server = createServer((incoming, outgoing) => {
+    if (listener === undefined) outgoing.writeHead(503, { 'Retry-After': '1' }).end();
+    else void listener(incoming, outgoing);
+  });
+  // Whoever sends a request byte by byte does not hold a connection for ever.
+  server.requestTimeout = 30_000;
+  const wanted = Number(address.slice(separator + 1));
+  await bind(server, host, wanted).catch((error: unknown) => {
+    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+    if (taken && orAnyPort) return bind(server, host, 0);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`The backend cannot listen; check MAESN_SYNC_ADDRESS (${address}): ${reason}`, { cause: error });
+  });
+  const bound = server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : wanted;
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+
+  return {
+    url: `http://${name}:${port}`,
+    serve(app) {
+      listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const forced = setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS);
+      await closed;
+      clearTimeout(forced);
+    },
+  };
+}
+
+async function bind(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host);
+  await once(server, 'listening');
+}
