@@ -44,12 +44,14 @@ const demo = defineCommand({
         MAESN_RETRY_TIME_SCALE: String(TIME_SCALE),
         MAESN_SYNC_DATA_DIR: dir,
         LOG_LEVEL: args['log-level'],
+        MAESN_SYNC_ADDRESS: '127.0.0.1:0',
       },
       sandbox: true,
     });
-    installLogger(createLogger(config));
+    const logger = createLogger(config);
+    installLogger(logger);
     const progress = createProgress();
-    const service = await startService({ config, onProgress: (line) => progress.say(line) });
+    const service = await startService({ config, logger, onProgress: (line) => progress.say(line) });
     try {
       for (const line of service.description) progress.say(line);
       progress.say(`Maesn      ${sandbox.url} (sandbox); the delays of the error guide are divided by ${TIME_SCALE}\n`);

@@ -2,11 +2,13 @@
 /** The commands. Each one is thin: it reads the environment, starts what it needs, and ends cleanly. */
 import { existsSync } from 'node:fs';
 import { defineCommand, runMain } from 'citty';
+import { startBackend } from './backend/index.js';
 import { ConfigError, readConfig, requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { createLogger, installLogger } from './logging.js';
 import { startService } from './service.js';
 import { openStore } from './store/index.js';
+import { connectClient } from './temporal.js';
 import { runWorker } from './worker.js';
 
 const dev = defineCommand({
@@ -18,18 +20,21 @@ const dev = defineCommand({
   run: () =>
     runProcess(async (config) => {
       // A person reads this terminal: what fails and is retried is told by the Temporal UI.
-      installLogger(createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL }));
+      const logger = createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL });
+      installLogger(logger);
       const sandboxed = config.MAESN_API_KEY === undefined ? await import('../sandbox/trial.js') : undefined;
       const trial = await sandboxed?.startTrial();
       const service = await startService({
         config:
           trial === undefined ? config : readConfig({ env: config.env, overrides: trial.overrides, sandbox: true }),
         onProgress: say,
+        logger,
         wellKnownPorts: true,
       });
       await trial?.begin(service.sync, say);
       say('');
       for (const line of [...service.description, `Maesn      ${service.config.MAESN_BASE_URL}`]) say(line);
+      say(`Page       ${service.url}/ui`);
       if (service.temporalUiUrl !== undefined) say(`Temporal UI ${service.temporalUiUrl}`);
       if (trial !== undefined) say(`Sandbox    ${trial.pageUrl}  (revoke a login here and watch the sync wait)`);
       say('\nPress Ctrl-C to stop.');
@@ -54,6 +59,30 @@ const worker = defineCommand({
     }),
 });
 
+const serve = defineCommand({
+  meta: {
+    name: 'serve',
+    description: 'Run the backend: the HTTP API, the page, and the paths that end users and Maesn come back to.',
+  },
+  run: () =>
+    runProcess(async (given) => {
+      const logger = createLogger(given);
+      const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY', 'MAESN_API_KEY');
+      const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
+      const temporal = await connectClient(config.env);
+      const backend = await startBackend({ config, store, temporal, logger });
+      logger.info({ url: backend.url }, 'Backend started');
+      if (config.MAESN_SYNC_TOKENS === undefined) {
+        logger.warn('Without MAESN_SYNC_TOKENS, the backend serves this machine alone');
+      }
+      await untilStopped();
+      await backend.close();
+      await temporal.connection.close();
+      await store.close();
+      logger.info('Backend stopped');
+    }),
+});
+
 const migrate = defineCommand({
   meta: {
     name: 'migrate',
@@ -73,7 +102,7 @@ const main = defineCommand({
     name: 'maesn-sync',
     description: 'Keeps every Maesn customer’s books in your own Postgres.',
   },
-  subCommands: { dev, worker, migrate },
+  subCommands: { dev, serve, worker, migrate },
 });
 
 function say(line: string): void {

@@ -2,7 +2,7 @@
 import { Runtime, makeTelemetryFilterString } from '@temporalio/worker';
 import type { LogLevel } from '@temporalio/worker';
 import { destination, pino } from 'pino';
-import type { Logger } from 'pino';
+import type { DestinationStream, Logger } from 'pino';
 import type { Config } from './config.js';
 
 const SECRETS = [
@@ -15,7 +15,10 @@ const SECRETS = [
   '["x-account-key"]',
 ];
 
-export function createLogger(config: Pick<Config, 'LOG_LEVEL'>): Logger {
+export function createLogger(
+  config: Pick<Config, 'LOG_LEVEL'>,
+  to: DestinationStream = destination({ fd: 2, sync: true }),
+): Logger {
   return pino(
     {
       level: config.LOG_LEVEL,
@@ -27,7 +30,7 @@ export function createLogger(config: Pick<Config, 'LOG_LEVEL'>): Logger {
       },
       serializers: { error: pino.stdSerializers.err },
     },
-    destination({ fd: 2, sync: true }),
+    to,
   );
 }
 

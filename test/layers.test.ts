@@ -20,8 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'worker.ts': ['activities', 'maesn', 'store', 'config', 'health', 'temporal'],
   embedded: ['store', 'config', 'temporal'],
   backend: ['spec', 'maesn', 'store', 'client', 'config'],
-  'service.ts': ['client', 'config', 'embedded', 'maesn', 'temporal', 'worker'],
-  'cli.ts': ['config', 'logging', 'service', 'store', 'worker', '../sandbox'],
+  'service.ts': ['backend', 'config', 'embedded', 'maesn', 'temporal', 'worker'],
+  'cli.ts': ['backend', 'config', 'logging', 'service', 'store', 'temporal', 'worker', '../sandbox'],
 };
 
 const SRC = path.resolve(import.meta.dirname, '../src');

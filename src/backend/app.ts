@@ -1,5 +1,6 @@
 /** The backend: the HTTP API, the page, and the paths that end users and Maesn come back to. */
 import { Hono } from 'hono';
+import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
@@ -11,7 +12,7 @@ import { createCallbacks } from './callbacks.js';
 import type { CallbackOptions } from './callbacks.js';
 import { logRequests } from './log-requests.js';
 import { NOTE_STYLE } from './note-page.js';
-import { errorToProblem, toProblem } from './problem.js';
+import { errorToProblem, toProblem, tooLarge } from './problem.js';
 import { limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
 import { createConnectionRoutes } from './routes/connections.js';
@@ -71,7 +72,7 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
     .route('/', createDataRoutes(routes));
 
   for (const path of ['/connections', '/connections/*', '/syncs', '/syncs/*', '/events', '/events/*']) {
-    app.use(path, limitBody());
+    app.use(path, limitBody(), requireJson);
   }
   const document = openApiDocument(api, { version: options.version, publicUrl, secured: tokens.length > 0 });
   app.route('/', api);
@@ -117,12 +118,20 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
 }
 
 function limitBody() {
-  return bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: (c) =>
-      toProblem(c, { status: 413, title: 'Too large', detail: `At most ${MAX_BODY_BYTES} bytes.`, code: 'TooLarge' }),
-  });
+  return bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => tooLarge(c, MAX_BODY_BYTES) });
 }
+
+/** A body that is not JSON is not taken for none. */
+const requireJson: MiddlewareHandler<BackendEnv> = async (c, next) => {
+  const isEmpty = (c.req.header('content-length') ?? '0') === '0' && c.req.header('transfer-encoding') === undefined;
+  if (isEmpty || /^application\/json\b/i.test(c.req.header('content-type') ?? '')) return next();
+  return toProblem(c, {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'Send application/json.',
+    code: 'UnsupportedMediaType',
+  });
+};
 
 /** What may be done where, for those who try something else. */
 function methodsByPath(paths: Readonly<Record<string, object>>) {

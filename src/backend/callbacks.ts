@@ -10,7 +10,7 @@ import type { ErrorCode, MaesnSync } from '../client.js';
 import { parseAccountKey } from '../maesn/integration.js';
 import type { BackendEnv } from './access.js';
 import { toNotePage } from './note-page.js';
-import { PROBLEM_STATUSES, errorToProblem, toProblem } from './problem.js';
+import { PROBLEM_STATUSES, errorToProblem, tooLarge } from './problem.js';
 
 export interface CallbackOptions {
   readonly sync: MaesnSync;
@@ -94,16 +94,7 @@ export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions
   // Of the body only the account key is looked for: its shape is not documented.
   app.post(
     '/callback/:state/webhook',
-    bodyLimit({
-      maxSize: MAX_WEBHOOK_BYTES,
-      onError: (c) =>
-        toProblem(c, {
-          status: 413,
-          title: 'Too large',
-          detail: `At most ${MAX_WEBHOOK_BYTES} bytes.`,
-          code: 'TooLarge',
-        }),
-    }),
+    bodyLimit({ maxSize: MAX_WEBHOOK_BYTES, onError: (c) => tooLarge(c, MAX_WEBHOOK_BYTES) }),
     async (c) => {
       try {
         const posted: unknown = await c.req.json().catch(() => undefined);

@@ -35,7 +35,7 @@ export const problem = z
     requestId: z.string().optional(),
     errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
   })
-  .openapi('Problem');
+  .meta({ id: 'Problem' });
 
 export interface ProblemInput {
   readonly status: ContentfulStatusCode;
@@ -50,6 +50,17 @@ export function toProblem(c: Context, { headers = {}, errors, ...about }: Proble
   const requestId: unknown = c.get('requestId');
   const body = { type: 'about:blank', ...about, requestId, ...(errors === undefined ? {} : { errors }) };
   return c.body(JSON.stringify(body), about.status, { 'Content-Type': 'application/problem+json', ...headers });
+}
+
+/** The rest of the body stays unread, so the connection ends with the answer. */
+export function tooLarge(c: Context, maxBytes: number): Response {
+  return toProblem(c, {
+    status: 413,
+    title: 'Too large',
+    detail: `At most ${maxBytes} bytes.`,
+    code: 'TooLarge',
+    headers: { Connection: 'close' },
+  });
 }
 
 /** Every error that leaves a handler; `undefined`: not one that callers may be told of. */

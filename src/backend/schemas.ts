@@ -9,25 +9,26 @@ import {
   pauseOptions,
   recordKey,
   resourceName,
+  startSyncOptions,
 } from '../client/inputs.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
 import { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from '../store/index.js';
 
-const time = z.iso.datetime().openapi({ example: '2026-11-23T07:31:00.000Z' });
+const time = z.iso.datetime().meta({ example: '2026-11-23T07:31:00.000Z' });
 const count = z.number().int().min(0);
 const entries = z.array(z.unknown()).optional();
 
-export const idParam = z.object({ id: connectionId.openapi({ param: { name: 'id', in: 'path' }, example: 'acme' }) });
+export const idParam = z.object({ id: connectionId.meta({ param: { name: 'id', in: 'path' }, example: 'acme' }) });
 export const resourceParams = idParam.extend({
-  resource: resourceName.openapi({ param: { name: 'resource', in: 'path' } }),
+  resource: resourceName.meta({ param: { name: 'resource', in: 'path' } }),
 });
-export const recordParams = resourceParams.extend({ key: recordKey.openapi({ param: { name: 'key', in: 'path' } }) });
+export const recordParams = resourceParams.extend({ key: recordKey.meta({ param: { name: 'key', in: 'path' } }) });
 
 /** A whole number in a query, where everything is text. */
 const queryInt = (min: number, max: number) =>
   z
     .string()
-    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .regex(/^\d{1,16}$/, 'must be a whole number')
     .transform(Number)
     .pipe(z.number().int().min(min).max(max));
 const queryIntDoc = (minimum: number, maximum: number, byDefault?: number) => ({
@@ -39,53 +40,45 @@ const queryIntDoc = (minimum: number, maximum: number, byDefault?: number) => ({
 const queryFlag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 export const connectionsQuery = z.strictObject({
-  after: connectionId.optional().openapi({ description: 'From behind this id: `next` of the page before.' }),
+  after: connectionId.optional().meta({ description: 'From behind this id: `next` of the page before.' }),
   limit: queryInt(1, 200)
     .optional()
-    .openapi(queryIntDoc(1, 200, 50)),
+    .meta(queryIntDoc(1, 200, 50)),
 });
 export const recordsQuery = z.strictObject({
-  after: recordKey.optional().openapi({ description: 'From behind this key: `next` of the page before.' }),
+  after: recordKey.optional().meta({ description: 'From behind this key: `next` of the page before.' }),
   limit: queryInt(1, 1_000)
     .optional()
-    .openapi(queryIntDoc(1, 1_000, 100)),
+    .meta(queryIntDoc(1, 1_000, 100)),
   modifiedSince: z.iso
     .datetime({ offset: true })
     .transform((text) => new Date(text))
     .optional()
-    .openapi({ type: 'string', format: 'date-time' }),
-  includeDeleted: queryFlag.optional().openapi({ type: 'boolean', default: false }),
+    .meta({ type: 'string', format: 'date-time' }),
+  includeDeleted: queryFlag.optional().meta({ type: 'boolean', default: false }),
 });
 export const journalQuery = z.strictObject({
-  before: queryInt(1, Number.MAX_SAFE_INTEGER).optional().openapi(queryIntDoc(1, Number.MAX_SAFE_INTEGER)),
+  before: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta(queryIntDoc(1, Number.MAX_SAFE_INTEGER)),
   limit: queryInt(1, 1_000)
     .optional()
-    .openapi(queryIntDoc(1, 1_000, 100)),
+    .meta(queryIntDoc(1, 1_000, 100)),
 });
 export const eventsQuery = z.strictObject({
   after: queryInt(0, Number.MAX_SAFE_INTEGER)
     .optional()
-    .openapi(queryIntDoc(0, Number.MAX_SAFE_INTEGER, 0)),
+    .meta(queryIntDoc(0, Number.MAX_SAFE_INTEGER, 0)),
   limit: queryInt(1, 1_000)
     .optional()
-    .openapi(queryIntDoc(1, 1_000, 100)),
+    .meta(queryIntDoc(1, 1_000, 100)),
   connectionId: connectionId.optional(),
 });
 
-export const newConnection = addConnectionInput.openapi('NewConnection');
-export const startSync = z
-  .strictObject({
-    resources: z.array(resourceName).min(1).optional().openapi({ description: 'Default: all.' }),
-    every: z
-      .union([z.number(), z.string()])
-      .optional()
-      .openapi({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.', example: '15 minutes' }),
-  })
-  .openapi('StartSync');
-export const pauseSync = pauseOptions.openapi('PauseSync');
-export const newKey = z.strictObject({ accountKey }).openapi('NewAccountKey');
-export const newCredentials = credentials.openapi('Credentials');
-export const replay = z.strictObject({ ids: eventIds }).openapi('ReplayEvents');
+export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
+export const startSync = startSyncOptions.meta({ id: 'StartSync' });
+export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
+export const newKey = z.strictObject({ accountKey }).meta({ id: 'NewAccountKey' });
+export const newCredentials = credentials.meta({ id: 'Credentials', minProperties: 1 });
+export const replay = z.strictObject({ ids: eventIds }).meta({ id: 'ReplayEvents' });
 
 export const connection = z
   .object({
@@ -99,11 +92,11 @@ export const connection = z
     awaitingSince: time.nullable(),
     createdAt: time,
   })
-  .openapi('Connection');
+  .meta({ id: 'Connection' });
 
 export const startedSync = z
   .object({ workflowId: z.string(), runId: z.string(), alreadyRunning: z.boolean() })
-  .openapi('StartedSync');
+  .meta({ id: 'StartedSync' });
 
 const resourceReport = z
   .object({
@@ -125,7 +118,7 @@ const resourceReport = z
       })
       .optional(),
   })
-  .openapi('ResourceReport');
+  .meta({ id: 'ResourceReport' });
 
 const reports = z.partialRecord(z.enum(RESOURCE_NAMES), resourceReport);
 
@@ -177,22 +170,22 @@ export const syncStatus = z
     resources: reports,
     lastReport: z.object({ startedAt: time, endedAt: time, resources: reports }).optional(),
     freshness: z.partialRecord(z.enum(RESOURCE_NAMES), z.object({ asOf: time })),
-    temporalUi: z.url().optional().openapi({ description: 'The Workflow in the Temporal UI.' }),
+    temporalUi: z.url().optional().meta({ description: 'The Workflow in the Temporal UI.' }),
   })
-  .openapi('SyncStatus');
+  .meta({ id: 'SyncStatus' });
 
-export const login = z.object({ loginUrl: z.url(), expiresAt: time }).openapi('Login');
+export const login = z.object({ loginUrl: z.url(), expiresAt: time }).meta({ id: 'Login' });
 
 export const record = z
   .object({
     key: z.string(),
-    record: z.unknown().openapi({ description: 'As Maesn gave it.' }),
+    record: z.unknown().meta({ description: 'As Maesn gave it.' }),
     modifiedAt: time.nullable(),
     problems: z.array(z.string()).nullable(),
     syncedAt: time,
     deletedAt: time.nullable(),
   })
-  .openapi('Record');
+  .meta({ id: 'Record' });
 
 export const event = z
   .object({
@@ -205,7 +198,7 @@ export const event = z
     attempts: count,
     lastError: z.string().nullable(),
   })
-  .openapi('Event');
+  .meta({ id: 'Event' });
 
 export const journalEntry = z
   .object({
@@ -216,15 +209,15 @@ export const journalEntry = z
     action: z.enum(JOURNAL_ACTIONS),
     detail: z.record(z.string(), z.unknown()),
   })
-  .openapi('JournalEntry');
+  .meta({ id: 'JournalEntry' });
 
 const pageOf = <Item extends z.ZodType>(name: string, item: Item) =>
   z
     .object({
       items: z.array(item),
-      next: z.string().optional().openapi({ description: 'Where the next page begins; absent on the last one.' }),
+      next: z.string().optional().meta({ description: 'Where the next page begins; absent on the last one.' }),
     })
-    .openapi(name);
+    .meta({ id: name });
 
 export const connectionPage = pageOf('ConnectionPage', connection);
 export const syncPage = pageOf('SyncPage', syncStatus);

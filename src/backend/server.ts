@@ -56,7 +56,8 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
   return {
     url: `http://${name}:${port}`,
     serve(app) {
-      listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+      // With the library's own Request as the global one: its body limit makes new ones of the requests it gets.
+      listener = getRequestListener(app.fetch);
     },
     async close() {
       const closed = once(server, 'close');

@@ -1,6 +1,4 @@
 /** What callers may say, checked the same way whether it comes through the library, the HTTP API or a command. */
-import { msToNumber } from '@temporalio/common/lib/time.js';
-import type { Duration } from '@temporalio/common';
 import { z } from 'zod';
 import { RESOURCE_NAMES } from '../spec/resources.js';
 
@@ -28,7 +26,7 @@ const text = (max: number) =>
     .min(1)
     .max(max)
     // oxlint-disable-next-line no-control-regex -- NUL is what is meant
-    .regex(/^[^\u0000]*$/u, 'must not contain NUL')
+    .regex(/^[^\u0000]*$/, 'must not contain NUL')
     .refine((value) => value.isWellFormed(), 'must be well-formed Unicode');
 
 export const addConnectionInput = z.strictObject({
@@ -40,30 +38,30 @@ export const addConnectionInput = z.strictObject({
   fiscalYearStartDate: z.iso.date().optional(),
 });
 
-const every = z
-  .union([z.number(), z.string()])
-  .transform((value, context): number => {
-    try {
-      // The compiler knows the words of a duration; at run time msToNumber is what checks them.
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-      return msToNumber(value as Duration);
-    } catch {
-      context.addIssue('must be milliseconds, or a duration such as "15 minutes"');
-      return z.NEVER;
-    }
-  })
-  .pipe(
-    z
-      .number()
-      .min(1_000, 'must be at least one second')
-      .max(365 * 86_400_000, 'must be at most a year'),
-  );
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const INTERVAL = /^([1-9]\d{0,2}) ?(s|seconds?|m|minutes?|h|hours?|d|days?)$/;
+
+/** In milliseconds. */
+const every = z.union([
+  z
+    .number()
+    .int()
+    .min(1_000, 'must be at least one second')
+    .max(999 * 86_400_000, 'must be at most 999 days'),
+  z
+    .string()
+    .regex(INTERVAL, 'must be milliseconds, or an interval such as "15 minutes"')
+    .transform((interval) => {
+      const [, amount = '', unit = ''] = INTERVAL.exec(interval) ?? [];
+      return Number(amount) * (UNIT_MS[unit.charAt(0)] ?? 0);
+    }),
+]);
 
 export const resourceName = z.enum(RESOURCE_NAMES);
 
 export const startSyncOptions = z.strictObject({
   resources: z.array(resourceName).min(1).optional(),
-  every: every.optional(),
+  every: every.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
 });
 
 export const pauseOptions = z.strictObject({ reason: text(500) });
@@ -93,13 +91,15 @@ export const recordsOptions = z.strictObject({
 
 export const recordKey = text(500);
 
-export const eventIds = z.array(z.number().int().min(1)).min(1).max(1_000);
+export const eventIds = z.array(z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)).min(1).max(1_000);
 
 /** What a system without a login page wants; which of them, Maesn documents per system. */
-export const credentials = z.strictObject({
-  apiKey: text(4_096).optional(),
-  username: text(500).optional(),
-  password: text(4_096).optional(),
-  baseUrl: z.url({ protocol: /^https?$/ }).optional(),
-  tenantId: text(500).optional(),
-});
+export const credentials = z
+  .strictObject({
+    apiKey: text(4_096).optional(),
+    username: text(500).optional(),
+    password: text(4_096).optional(),
+    baseUrl: z.url({ protocol: /^https?$/ }).optional(),
+    tenantId: text(500).optional(),
+  })
+  .refine((given) => Object.keys(given).length > 0, 'must hold at least one of apiKey, username, password, ...');

@@ -10,7 +10,7 @@ import type { Sandbox, SandboxAccount } from '../../sandbox/index.js';
 import { clientSettings, createMaesnSync } from '../../src/client.js';
 import type { MaesnSync, Resource } from '../../src/client.js';
 import { readConfig, requireVariables } from '../../src/config.js';
-import type { ReadConfigOptions } from '../../src/config.js';
+import type { Config, ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
 import type { Store } from '../../src/store/index.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
@@ -25,6 +25,7 @@ export interface HarnessOptions {
 }
 
 export interface Harness {
+  readonly config: Config;
   readonly sandbox: Sandbox;
   readonly store: Store;
   readonly sync: MaesnSync;
@@ -85,6 +86,7 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
   });
 
   return {
+    config,
     sandbox,
     store,
     sync,

@@ -42,6 +42,8 @@ export function problems(...codes: readonly ErrorCode[]): Responses {
   const statuses = new Map<number, string[]>([
     [401, ['Unauthorized']],
     [403, ['Forbidden']],
+    [413, ['TooLarge']],
+    [415, ['UnsupportedMediaType']],
     [429, ['TooManyRequests']],
     [503, ['Unavailable']],
   ]);

@@ -66,7 +66,7 @@ export function createSyncRoutes(options: RouteOptions): Api {
         operationId: 'startSync',
         summary: 'Start the sync, or find it running: there is at most one',
         tags,
-        request: { ...request, body: body(startSync) },
+        request: { ...request, body: body(startSync, false) },
         responses: {
           200: json('It runs already, and goes on as it was', startedSync),
           201: json('Started', startedSync),

@@ -1,0 +1,155 @@
+/** What keeps a connection from running is a set, and each hold is lifted only by whoever may. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { pauseUpdate, resumeUpdate, syncConnectionId } from '../src/workflows/messages.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { waitFor } from './support/wait.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness();
+});
+afterAll(() => harness.close());
+
+const statusOf = (connectionId: string) => harness.sync.syncStatus(connectionId);
+const untilState = (connectionId: string, state: string) =>
+  waitFor(`the sync is ${state}`, async () => {
+    const status = await statusOf(connectionId);
+    return status.state === state && status;
+  });
+const actionsOf = async (connectionId: string) =>
+  (await harness.sync.journal(connectionId)).map(({ actor, action }) => `${actor}: ${action}`).toReversed();
+const told = (connectionId: string, rounds: number) =>
+  waitFor('the wait is in the journal', async () => {
+    const required = (await actionsOf(connectionId)).filter((action) => action.endsWith('reauthorization.required'));
+    return required.length === rounds;
+  });
+const requestsOf = (name: string) => harness.sandbox.requests.filter(({ account }) => account === name).length;
+const listsOf = (name: string) =>
+  harness.sandbox.requests.filter(({ account, path }) => account === name && path !== '/accounting/profile').length;
+
+it('reconnecting does not resume what a person has paused, and resuming does not skip the reconnecting', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 300 } });
+  const anna = harness.sync.as('anna');
+  account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+  await anna.startSync(connectionId, { resources: ['items'] });
+  await untilState(connectionId, 'AwaitingReauthorization');
+  await told(connectionId, 1);
+  await anna.pauseSync(connectionId, { reason: 'month-end closing' });
+  expect((await statusOf(connectionId)).holds.map(({ kind }) => kind)).toEqual(['paused', 'reauthorization']);
+
+  await harness.sync.reauthorized(connectionId, account.reconnect());
+  await waitFor('the login is good again', async () => (await statusOf(connectionId)).connection.status === 'active');
+  const paused = await untilState(connectionId, 'Paused');
+  expect(paused.holds).toMatchObject([{ kind: 'paused', placedBy: 'anna', reason: 'month-end closing' }]);
+  const asked = listsOf(account.name);
+
+  account.revoke();
+  await anna.resumeSync(connectionId);
+  await untilState(connectionId, 'AwaitingReauthorization');
+  await told(connectionId, 2);
+  // The one request that met the 401.
+  expect(listsOf(account.name)).toBe(asked + 1);
+  await harness.sync.reauthorized(connectionId, account.reconnect());
+  expect((await untilState(connectionId, 'Completed')).resources.items?.records).toBe(300);
+  expect(await actionsOf(connectionId)).toEqual([
+    'application: connection.added',
+    'anna: sync.started',
+    'maesn-sync: reauthorization.required',
+    'anna: sync.paused',
+    'application: key.stored',
+    'maesn-sync: reauthorization.settled',
+    'anna: sync.resumed',
+    'maesn-sync: reauthorization.required',
+    'application: key.stored',
+    'maesn-sync: reauthorization.settled',
+  ]);
+});
+
+it('a person lifts only what people place', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  const incident = { connectionId, kind: 'incident' as const, placedBy: 'maesn-sync', reason: 'everybody gets a 403' };
+  await harness.store.holds.place(incident);
+  await harness.sync.pauseSync(connectionId, { reason: 'looking into it' });
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  await untilState(connectionId, 'Paused');
+  await harness.sync.resumeSync(connectionId);
+  const held = await untilState(connectionId, 'Held');
+  expect(held.holds).toMatchObject([{ kind: 'incident' }]);
+  expect(held.summary).toContain('everybody gets a 403');
+  await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Refused' });
+  expect(requestsOf(account.name)).toBe(0);
+
+  await harness.store.holds.lift({ connectionId, kind: 'incident' });
+  await harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).signal('holdsChanged');
+  await untilState(connectionId, 'Completed');
+});
+
+it('a hold that is placed while nothing runs counts for the sync that starts then, and outlives one that is cancelled', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  await harness.sync.pauseSync(connectionId, { reason: 'not yet' });
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  await untilState(connectionId, 'Paused');
+  await harness.sync.cancelSync(connectionId);
+  await untilState(connectionId, 'Cancelled');
+  expect((await statusOf(connectionId)).holds).toHaveLength(1);
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  await untilState(connectionId, 'Paused');
+  expect(requestsOf(account.name)).toBe(0);
+  await harness.sync.resumeSync(connectionId);
+  await untilState(connectionId, 'Completed');
+});
+
+it('is known to an idle sync at once, and its next cycle waits', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+  await untilState(connectionId, 'Idle');
+  await harness.sync.pauseSync(connectionId, { reason: 'audit' });
+  await waitFor('the Workflow knows', async () => {
+    const asked = await harness.temporal.workflow
+      .getHandle(syncConnectionId(connectionId))
+      .query<{ state: string }>('status');
+    return asked.state === 'Paused';
+  });
+  const asked = requestsOf(account.name);
+  await harness.sync.syncNow(connectionId);
+  await untilState(connectionId, 'Paused');
+  await harness.sync.resumeSync(connectionId);
+  await waitFor('the cycle was run', () => requestsOf(account.name) > asked);
+  await harness.sync.removeConnection(connectionId);
+});
+
+it('somebody at Temporal pauses and resumes with Updates, and the store and the journal know', async () => {
+  const { connectionId } = await harness.connect({ records: { items: 5 } });
+  await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+  await untilState(connectionId, 'Idle');
+  const handle = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
+  const paused = await handle.executeUpdate(pauseUpdate, { args: [{ reason: 'from the Temporal UI', by: 'ops' }] });
+  expect(paused).toMatchObject({ state: 'Paused', holds: [{ placedBy: 'ops' }] });
+  expect(await harness.store.holds.list(connectionId)).toMatchObject([{ kind: 'paused', placedBy: 'ops' }]);
+  await expect(handle.executeUpdate(pauseUpdate, { args: [{ reason: 'again' }] })).rejects.toThrow();
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what anybody can send
+  await expect(handle.executeUpdate(pauseUpdate, { args: [{} as never] })).rejects.toThrow();
+  expect(await handle.executeUpdate('resume')).toMatchObject({ state: 'Idle', holds: [] });
+  await expect(handle.executeUpdate(resumeUpdate, { args: [undefined] })).rejects.toThrow();
+  expect(await harness.store.holds.list(connectionId)).toEqual([]);
+  expect((await actionsOf(connectionId)).slice(-2)).toEqual(['ops: sync.paused', 'somebody at Temporal: sync.resumed']);
+  await harness.sync.removeConnection(connectionId);
+});
+
+it('a retry that waits is made now, when somebody asks for it, and only then', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  const stuck = await waitFor('the retry waits', async () => {
+    const status = await statusOf(connectionId);
+    return status.retry !== undefined && status;
+  });
+  expect(stuck.retry).toMatchObject({ type: 'TooManyRequests', status: 429, failures: 1, resource: 'items', page: 1 });
+  expect(stuck.summary).toMatch(/^429 from sevdesk, first time in a row, at items page 1; next attempt in (?:1h|59m)/);
+  expect((await harness.sync.stuck()).map(({ connection }) => connection.connectionId)).toContain(connectionId);
+  await harness.sync.as('anna').retryNow(connectionId);
+  await untilState(connectionId, 'Completed');
+  await expect(harness.sync.retryNow(connectionId)).rejects.toMatchObject({ code: 'Refused' });
+  expect((await actionsOf(connectionId)).at(-1)).toBe('anna: sync.retried');
+});
