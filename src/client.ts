@@ -59,6 +59,14 @@ export interface LoginCallback {
   readonly state: string;
   readonly accountKey: string | undefined;
   readonly signature?: string | undefined;
+  /** Maesn has posted it itself; the end user comes after. Default: the end user has brought it. */
+  readonly posted?: boolean;
+}
+
+export interface LoginResult {
+  readonly connectionId: string;
+  /** `pending`: the end user is back, and Maesn has not posted the key yet. */
+  readonly outcome: 'connected' | 'pending';
 }
 
 export interface ListRecordsOptions {
@@ -117,7 +125,7 @@ export interface MaesnSync {
    */
   authorize(connectionId: string): Promise<{ readonly loginUrl: string; readonly expiresAt: Date }>;
   /** The end user is back with a key. Throws `LoginUnknown`, `LoginUsed`, `LoginExpired`, `LoginIncomplete`. */
-  completeLogin(callback: LoginCallback): Promise<Connection>;
+  completeLogin(callback: LoginCallback): Promise<LoginResult>;
   /** The end user is back without. Throws `LoginUnknown`, `LoginUsed`, `LoginExpired`. */
   cancelLogin(state: string): Promise<Connection>;
   /** Maesn sent the end user back with an error. Throws as `cancelLogin`. */

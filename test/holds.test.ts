@@ -114,6 +114,7 @@ it('is known to an idle sync at once, and its next cycle waits', async () => {
   const asked = requestsOf(account.name);
   await harness.sync.syncNow(connectionId);
   await untilState(connectionId, 'Paused');
+  expect(requestsOf(account.name)).toBe(asked);
   await harness.sync.resumeSync(connectionId);
   await waitFor('the cycle was run', () => requestsOf(account.name) > asked);
   await harness.sync.removeConnection(connectionId);
@@ -127,11 +128,13 @@ it('somebody at Temporal pauses and resumes with Updates, and the store and the 
   const paused = await handle.executeUpdate(pauseUpdate, { args: [{ reason: 'from the Temporal UI', by: 'ops' }] });
   expect(paused).toMatchObject({ state: 'Paused', holds: [{ placedBy: 'ops' }] });
   expect(await harness.store.holds.list(connectionId)).toMatchObject([{ kind: 'paused', placedBy: 'ops' }]);
-  await expect(handle.executeUpdate(pauseUpdate, { args: [{ reason: 'again' }] })).rejects.toThrow();
+  await expect(handle.executeUpdate(pauseUpdate, { args: [{ reason: 'again' }] })).rejects.toThrow(
+    'Workflow Update failed',
+  );
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what anybody can send
-  await expect(handle.executeUpdate(pauseUpdate, { args: [{} as never] })).rejects.toThrow();
+  await expect(handle.executeUpdate(pauseUpdate, { args: [{} as never] })).rejects.toThrow('Workflow Update failed');
   expect(await handle.executeUpdate('resume')).toMatchObject({ state: 'Idle', holds: [] });
-  await expect(handle.executeUpdate(resumeUpdate, { args: [undefined] })).rejects.toThrow();
+  await expect(handle.executeUpdate(resumeUpdate, { args: [undefined] })).rejects.toThrow('Workflow Update failed');
   expect(await harness.store.holds.list(connectionId)).toEqual([]);
   expect((await actionsOf(connectionId)).slice(-2)).toEqual(['ops: sync.paused', 'somebody at Temporal: sync.resumed']);
   await harness.sync.removeConnection(connectionId);

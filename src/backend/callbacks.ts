@@ -45,7 +45,7 @@ const REFUSALS: Partial<Record<ErrorCode, { readonly title: string; readonly tex
 export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions): Hono<BackendEnv> {
   const app = new Hono<BackendEnv>();
 
-  const welcome = (c: Context, connectionId: string, outcome: 'connected' | 'cancelled' | 'failed') => {
+  const welcome = (c: Context, connectionId: string, outcome: 'connected' | 'pending' | 'cancelled' | 'failed') => {
     if (returnUrl !== undefined) {
       const url = new URL(returnUrl);
       url.searchParams.set('connectionId', connectionId);
@@ -54,6 +54,10 @@ export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions
     }
     const { title, text } = {
       connected: { title: 'You are connected', text: 'Everything goes on where it stopped. You can close this page.' },
+      pending: {
+        title: 'Almost done',
+        text: 'Your accounting system is about to confirm the connection. You can close this page.',
+      },
       cancelled: { title: 'You did not sign in', text: 'Nothing was connected. You can close this page.' },
       failed: {
         title: 'You could not be connected',
@@ -63,6 +67,12 @@ export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions
     return toNotePage(c, { title, text });
   };
 
+  // Whoever only looks, or fetches ahead of a click, does not use a login up.
+  app.use('/callback/*', async (c, next) => {
+    const looksOnly = c.req.method === 'HEAD' || (c.req.header('sec-purpose') ?? '').includes('prefetch');
+    return looksOnly ? c.body(null, 204) : next();
+  });
+
   app.get('/callback/:state', async (c) => {
     const state = c.req.param('state');
     try {
@@ -71,12 +81,12 @@ export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions
         const { connectionId } = await sync.failLogin(state, failure);
         return await welcome(c, connectionId, 'failed');
       }
-      const { connectionId } = await sync.completeLogin({
+      const { connectionId, outcome } = await sync.completeLogin({
         state,
         accountKey: c.req.query(parameters.accountKey),
         signature: c.req.query(parameters.signature),
       });
-      return await welcome(c, connectionId, 'connected');
+      return await welcome(c, connectionId, outcome);
     } catch (error) {
       return refused(c, error);
     }
@@ -102,6 +112,7 @@ export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions
           state: c.req.param('state'),
           accountKey: parseAccountKey(posted),
           signature: c.req.header('x-maesn-signature'),
+          posted: true,
         });
         return c.body(null, 204);
       } catch (error) {

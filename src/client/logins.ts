@@ -57,9 +57,15 @@ export function createLogins(context: ClientContext): Logins {
       return { loginUrl, expiresAt };
     },
 
-    async completeLogin({ state, accountKey: given, signature }) {
-      const login = await requireOpen(context, state);
-      const { connectionId: id } = login;
+    async completeLogin({ state, accountKey: given, signature, posted = false }) {
+      if (!posted) {
+        const welcome = await store.logins.welcome(state);
+        if (welcome !== undefined) return { connectionId: welcome.connectionId, outcome: 'connected' };
+      }
+      const { connectionId: id } = await requireOpen(context, state);
+      if (!posted && given === undefined && context.login?.method === 'POST') {
+        return { connectionId: id, outcome: 'pending' };
+      }
       const key = accountKey.safeParse(given);
       if (!key.success) {
         const missing = given === undefined || given === '';
@@ -70,9 +76,10 @@ export function createLogins(context: ClientContext): Logins {
         throw incomplete('The signature does not fit the account key');
       }
       // Used up first: of two callbacks that come at once, one stores its key.
-      if ((await store.logins.use(state, 'connected')) === undefined) throw used();
+      if ((await store.logins.use(state, posted ? 'posted' : 'connected')) === undefined) throw used();
       await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.completed' });
-      return storeKey(id, key.data, END_USER);
+      await storeKey(id, key.data, END_USER);
+      return { connectionId: id, outcome: 'connected' };
     },
 
     async cancelLogin(state) {

@@ -20,6 +20,8 @@ export interface Logins {
   find(state: string): Promise<Login | undefined>;
   /** Uses the state up. `undefined`: it is unknown, used or expired; nothing was changed. */
   use(state: string, outcome: LoginOutcome): Promise<Login | undefined>;
+  /** The end user of a login that was `posted` is back, for the first time. */
+  welcome(state: string): Promise<Login | undefined>;
 }
 
 const COLUMNS = {
@@ -51,6 +53,15 @@ export function createLogins(db: Database): Logins {
         .update(logins)
         .set({ usedAt: sql`now()`, outcome })
         .where(and(eq(logins.stateHash, hashToken(state)), isNull(logins.usedAt), gt(logins.expiresAt, sql`now()`)))
+        .returning(COLUMNS);
+      return login;
+    },
+
+    async welcome(state) {
+      const [login] = await db
+        .update(logins)
+        .set({ outcome: 'connected' })
+        .where(and(eq(logins.stateHash, hashToken(state)), eq(logins.outcome, 'posted')))
         .returning(COLUMNS);
       return login;
     },

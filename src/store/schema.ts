@@ -234,7 +234,8 @@ export const logins = schema.table('logins', {
   outcome: text().$type<LoginOutcome>(),
 });
 
-export type LoginOutcome = 'connected' | 'cancelled' | 'failed';
+/** `posted`: Maesn has posted the account key; the end user is still on the way back. */
+export type LoginOutcome = 'connected' | 'posted' | 'cancelled' | 'failed';
 
 /** What Maesn has been asked to tell us by webhook: one row a kind of event, each with a callback URL of its own. */
 export const webhookSubscriptions = schema.table(
