@@ -1,4 +1,4 @@
-/** Builds dist: the compiled sources, the migrations beside them, and the Workflow bundle that a Worker starts with. */
+/** Builds dist: the compiled sources, the migrations and assets beside them, and the Workflow bundle that a Worker starts with. */
 import { execFileSync } from 'node:child_process';
 import { chmod, cp, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,10 @@ execFileSync(process.execPath, [file('node_modules/typescript/bin/tsc'), '-p', f
   stdio: 'inherit',
 });
 await cp(file('src/store/migrations'), file('dist/src/store/migrations'), { recursive: true });
+// The reference page's, of a package that those who install this one do not get.
+for (const asset of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
+  await cp(file(`node_modules/swagger-ui-dist/${asset}`), file(`dist/src/backend/assets/${asset}`));
+}
 const { code } = await bundleWorkflowCode({
   workflowsPath: file('dist/src/workflows/index.js'),
   logger: new DefaultLogger('WARN'),

@@ -1,5 +1,9 @@
 /** The parts of the documents that are made from the tables in the code. */
 import prettyMs from 'pretty-ms';
+import { z } from 'zod';
+import { openApiDocument } from '../src/backend/reference.js';
+import { createRoutes } from '../src/backend/routes/index.js';
+import type { MaesnSync } from '../src/client.js';
 import { VARIABLES } from '../src/config.js';
 import {
   BACKOFF_COEFFICIENT,
@@ -46,6 +50,32 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
+const openApiPaths = z.record(
+  z.string(),
+  z.record(z.string(), z.object({ summary: z.string(), responses: z.record(z.string(), z.unknown()) })),
+);
+
+/** Any request can be answered with these. */
+const COMMON_STATUSES = new Set(['401', '403', '413', '415', '429', '503']);
+
+/** What the OpenAPI document says, in a table. */
+function httpApi(): string {
+  // The document is made without anybody to answer for it.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- routes keep it for requests, of which there are none
+  const routes = createRoutes({ sync: {} as MaesnSync, toTemporalUi: () => undefined });
+  const document = openApiDocument(routes, { version: '', publicUrl: 'http://localhost', secured: true });
+  const rows = Object.entries(openApiPaths.parse(document.paths)).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { summary, responses }]) => [
+      `\`${method.toUpperCase()} ${path}\``,
+      summary,
+      Object.keys(responses)
+        .filter((status) => !COMMON_STATUSES.has(status))
+        .join(', '),
+    ]),
+  );
+  return table(['request', 'what it does', 'answers'], rows);
+}
+
 /** Name -> Markdown. */
 export const SECTIONS: Readonly<Record<string, string>> = {
   'error guide': table(
@@ -65,6 +95,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
       return [`\`${name}\``, value === undefined ? '-' : `\`${value}\``, schema.meta()?.description ?? ''];
     }),
   ),
+  'http api': httpApi(),
   resources: table(
     ['resource', 'path', 'key', 'modified', 'second walk'],
     RESOURCE_NAMES.map((resource) => {

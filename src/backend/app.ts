@@ -15,11 +15,7 @@ import { NOTE_STYLE } from './note-page.js';
 import { errorToProblem, toProblem, tooLarge } from './problem.js';
 import { limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
-import { createConnectionRoutes } from './routes/connections.js';
-import { createDataRoutes } from './routes/data.js';
-import { createApi } from './routes/define.js';
-import { createLoginRoutes } from './routes/logins.js';
-import { createSyncRoutes } from './routes/syncs.js';
+import { createRoutes } from './routes/index.js';
 import { SIGN_IN_PATH, createSignIn } from './sign-in.js';
 
 export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'parameters'> {
@@ -64,13 +60,7 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
     temporalUi === undefined
       ? undefined
       : `${temporalUi.url}/namespaces/${temporalUi.namespace}/workflows/${encodeURIComponent(workflowId)}`;
-  const routes = { sync, toTemporalUi };
-  const api = createApi()
-    .route('/', createConnectionRoutes(routes))
-    .route('/', createSyncRoutes(routes))
-    .route('/', createLoginRoutes(routes))
-    .route('/', createDataRoutes(routes));
-
+  const api = createRoutes({ sync, toTemporalUi });
   for (const path of ['/connections', '/connections/*', '/syncs', '/syncs/*', '/events', '/events/*']) {
     app.use(path, limitBody(), requireJson);
   }
