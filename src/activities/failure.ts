@@ -106,12 +106,15 @@ export function connectionNotFound(connectionId: string): ApplicationFailure {
 }
 
 /** Wraps an Activity so that no error tells more in the Event History than it may. */
-export function safely<Input, Result>(activity: (input: Input) => Promise<Result>): (input: Input) => Promise<Result> {
+export function safely<Input extends { readonly connectionId: string }, Result>(
+  activity: (input: Input) => Promise<Result>,
+): (input: Input) => Promise<Result> {
   return async (input) => {
     try {
       return await activity(input);
     } catch (error) {
       if (isTemporalFailure(error)) throw error;
+      if (databaseCode(error) === FOREIGN_KEY_VIOLATION) throw connectionNotFound(input.connectionId);
       throw ApplicationFailure.create({ type: UNEXPECTED, message: safeReason(error) });
     }
   };
@@ -136,6 +139,9 @@ export function safeReason(error: unknown): string {
   if (code !== undefined) return `The store failed with ${code}`;
   return 'query' in error ? 'The store failed' : `${error.name}: ${error.message.slice(0, 300)}`;
 }
+
+/** Every foreign key of the store leads to a connection. */
+const FOREIGN_KEY_VIOLATION = '23503';
 
 /** SQLSTATE (`53300`) or the network's word (`ECONNREFUSED`). */
 function databaseCode(error: unknown): string | undefined {

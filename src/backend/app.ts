@@ -30,10 +30,11 @@ export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'par
   readonly ready: () => Promise<Readonly<Record<string, boolean>>>;
 }
 
+const POLICY = 'Content-Security-Policy';
 const MAX_BODY_BYTES = 256 * 1024;
 
 /** Paths without a token: what they do is protected by what is in them, or is for everybody. */
-const PUBLIC = /^\/(?:callback|webhooks|reference)\/|^\/(?:healthz|readyz|openapi\.json|reference|sign-in|note\.css)$/;
+const PUBLIC = /^\/(?:callback|webhooks|reference)\/|^\/(?:healthz|readyz|openapi\.json|reference|sign-in|note\.css|favicon\.ico)$/;
 const isPublic = (path: string) => PUBLIC.test(path);
 
 export function createBackend(options: BackendOptions): Hono<BackendEnv> {
@@ -44,13 +45,12 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   app.use(logRequests(logger));
   app.use(
     secureHeaders({
-      // Routes that serve pages set their own; everything else shows nothing.
-      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
       crossOriginResourcePolicy: 'same-origin',
       referrerPolicy: 'no-referrer',
       strictTransportSecurity: publicUrl.startsWith('https:') ? 'max-age=31536000' : false,
     }),
   );
+  app.use(showNothing);
   app.use(requireOwnHost(tokens));
   app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
   app.use(requireSameOrigin((path) => isPublic(path) && path !== SIGN_IN_PATH));
@@ -70,6 +70,7 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   app.route('/', createReference(document));
   app.route('/', createSignIn({ tokens, secure: publicUrl.startsWith('https:') }));
   app.get('/', (c) => c.redirect('/ui', 303));
+  app.get('/favicon.ico', (c) => c.body(null, 204));
   app.get('/note.css', (c) => c.body(NOTE_STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }));
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', async (c) => {
@@ -106,6 +107,12 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   });
   return app;
 }
+
+/** Routes that serve pages say what these may do; all other answers may do nothing in a browser. */
+const showNothing: MiddlewareHandler<BackendEnv> = async (c, next) => {
+  await next();
+  if (!c.res.headers.has(POLICY)) c.res.headers.set(POLICY, "default-src 'none'; frame-ancestors 'none'");
+};
 
 function limitBody() {
   return bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => tooLarge(c, MAX_BODY_BYTES) });

@@ -20,11 +20,13 @@ export interface ReferenceOptions {
 }
 
 export function openApiDocument(api: Api, { version, publicUrl, secured }: ReferenceOptions) {
-  api.openAPIRegistry.registerComponent('securitySchemes', 'token', {
-    type: 'http',
-    scheme: 'bearer',
-    description: 'One of MAESN_SYNC_TOKENS.',
-  });
+  if (secured) {
+    api.openAPIRegistry.registerComponent('securitySchemes', 'token', {
+      type: 'http',
+      scheme: 'bearer',
+      description: 'One of MAESN_SYNC_TOKENS.',
+    });
+  }
   return api.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
