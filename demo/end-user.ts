@@ -1,11 +1,20 @@
-/** The end user, in a browser: opens the link, chooses the books, presses "Sign in", and lands on the application's page. */
-export async function signIn(reconnectUrl: string, accountName: string): Promise<string> {
-  const page = await fetch(reconnectUrl);
-  if (!page.ok) throw new Error(`the login page answered ${page.status}`);
-  await page.text();
-  const response = await fetch(page.url, {
+/** What people do in the demo, without a browser. */
+import { z } from 'zod';
+
+const login = z.object({ loginUrl: z.url() });
+
+/** The application's backend: asks maesn-sync for a login page to send the customer to. */
+export async function askForLogin(backendUrl: string, connectionId: string): Promise<string> {
+  const response = await fetch(`${backendUrl}/connections/${connectionId}/authorize`, { method: 'POST' });
+  return login.parse(await response.json()).loginUrl;
+}
+
+/** The customer: chooses the books, presses "Sign in", and reads what the page says on which they land. */
+export async function signIn(loginUrl: string, accountName: string): Promise<string> {
+  const response = await fetch(loginUrl, {
     method: 'POST',
     body: new URLSearchParams({ account: accountName, action: 'signIn' }),
   });
-  return response.text();
+  const [, title = `an answer of ${response.status}`] = /<h1>(.*?)<\/h1>/s.exec(await response.text()) ?? [];
+  return title.trim();
 }

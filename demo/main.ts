@@ -13,7 +13,7 @@ import { readConfig } from '../src/config.js';
 import { createLogger, installLogger } from '../src/logging.js';
 import { startService } from '../src/service.js';
 import { openAccount, resources } from './books.js';
-import { signIn } from './end-user.js';
+import { askForLogin, signIn } from './end-user.js';
 import { createProgress } from './progress.js';
 import { printReport } from './report.js';
 
@@ -35,10 +35,21 @@ const demo = defineCommand({
     const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-demo-'));
     const sandbox = await startSandbox({ latencyMs: 10 });
     const account = openAccount(sandbox);
+    const progress = createProgress();
+    const application = await startApplication({
+      onEvent: async ({ type, data: { connectionId } }) => {
+        progress.say(`The application is told: ${type}`);
+        if (type !== 'connection.reauthorization_required') return;
+        const loginUrl = await askForLogin(service.url, connectionId);
+        progress.say(`  and has the customer sign in again: ${loginUrl}`);
+        progress.say(`  The customer reads: ${await signIn(loginUrl, account.name)}`);
+      },
+    });
     const config = readConfig({
       // The demo brings everything along, whatever else this machine is set up for.
       env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '' },
       overrides: {
+        ...application.overrides,
         MAESN_API_KEY: sandbox.apiKey,
         MAESN_BASE_URL: sandbox.url,
         MAESN_RETRY_TIME_SCALE: String(TIME_SCALE),
@@ -50,22 +61,11 @@ const demo = defineCommand({
     });
     const logger = createLogger(config);
     installLogger(logger);
-    const progress = createProgress();
     const service = await startService({ config, logger, onProgress: (line) => progress.say(line) });
     try {
       for (const line of service.description) progress.say(line);
+      progress.say(`Backend    ${service.url}/ui`);
       progress.say(`Maesn      ${sandbox.url} (sandbox); the delays of the error guide are divided by ${TIME_SCALE}\n`);
-      const application = await startApplication({
-        sync: service.sync,
-        maesnUrl: sandbox.url,
-        apiKey: sandbox.apiKey,
-        onEvent: async ({ type }, reconnectUrl) => {
-          progress.say(`The application is told: ${type}`);
-          if (reconnectUrl === undefined) return;
-          progress.say(`  and has the end user sign in again: ${reconnectUrl}`);
-          progress.say(`  ${await signIn(reconnectUrl, account.name)}`);
-        },
-      });
       await service.sync.addConnection({
         connectionId: CONNECTION,
         targetSystem: account.targetSystem,
@@ -90,16 +90,17 @@ const demo = defineCommand({
           `\nTemporal UI  ${service.temporalUiUrl}/namespaces/default/workflows/${encodeURIComponent(started.workflowId)}`,
         );
         console.log(`Sandbox      ${sandbox.url}/sandbox`);
+        console.log(`Page         ${service.url}/ui`);
         console.log('Everything is still running. Press Ctrl-C to stop.');
         await new Promise((resolve) => {
           process.once('SIGINT', resolve);
           process.once('SIGTERM', resolve);
         });
       }
-      await application.close();
     } finally {
       progress.stop();
       await service.stop();
+      await application.close();
       await sandbox.close();
       await rm(dir, { recursive: true, force: true });
     }

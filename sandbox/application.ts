@@ -1,44 +1,59 @@
 /**
- * A stand-in for your application: it hears the events, has the end user sign in again at Maesn, receives the callback
- * with the account key and hands it over. Everything it does with maesn-sync goes through `src/client.ts`.
+ * A stand-in for your application: it receives the events that maesn-sync delivers, as you would, verifies them, and takes
+ * each one once.
  */
 import { randomBytes } from 'node:crypto';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
-import type { Event, MaesnSync } from '../src/client.js';
+import { Webhook, WebhookVerificationError } from 'standardwebhooks';
+import { z } from 'zod';
+
+const receivedEvent = z.object({
+  type: z.string(),
+  timestamp: z.iso.datetime(),
+  data: z.looseObject({ connectionId: z.string() }),
+});
+
+export type ReceivedEvent = z.infer<typeof receivedEvent>;
 
 export interface ApplicationOptions {
-  readonly sync: MaesnSync;
-  readonly maesnUrl: string;
-  readonly apiKey: string;
-  /** Called for every event, with a link when the end user must sign in again. */
-  readonly onEvent: (event: Event, reconnectUrl: string | undefined) => void | Promise<void>;
+  /** Called once for every event, in the order in which they come. */
+  readonly onEvent: (event: ReceivedEvent) => void | Promise<void>;
 }
 
 export interface Application {
-  /** Where the end user of a connection signs in again: a link of ours that is good for as often as it is needed. */
-  reconnectUrl(connectionId: string): string;
+  /** What the configuration must say to have events delivered here. */
+  readonly overrides: {
+    readonly MAESN_SYNC_EVENTS_URL: string;
+    readonly MAESN_SYNC_EVENTS_SECRET: string;
+    readonly MAESN_SYNC_EVENTS_ALLOW_PRIVATE: string;
+  };
   close(): Promise<void>;
 }
 
-const ASKS_TO_SIGN_IN = new Set(['connection.reauthorization_required', 'connection.reauthorization_reminder']);
-
-export async function startApplication({ sync, maesnUrl, apiKey, onEvent }: ApplicationOptions): Promise<Application> {
-  /** A callback counts once, and only for the connection that it was made for. */
-  const expected = new Map<string, string>();
+export async function startApplication({ onEvent }: ApplicationOptions): Promise<Application> {
+  const secret = `whsec_${randomBytes(32).toString('base64')}`;
+  const webhook = new Webhook(secret);
+  const taken = new Set<string>();
   const app = new Hono();
-  app.get('/reconnect/:connectionId', async (c) => c.redirect(await loginUrl(c.req.param('connectionId'))));
-  app.get('/callback/:state', async (c) => {
-    const state = c.req.param('state');
-    const connectionId = expected.get(state);
-    const accountKey = c.req.query('accountKey');
-    if (connectionId === undefined) return c.text('This link has been used, or was never given out.', 410);
-    if (accountKey === undefined || accountKey === '') return c.text('The account key is missing.', 400);
-    expected.delete(state);
-    await sync.reauthorized(connectionId, accountKey);
-    return c.text(`Thank you. ${connectionId} is connected again; the sync goes on where it stopped.`);
+
+  app.post('/events', async (c) => {
+    const headers = c.req.header();
+    let event: ReceivedEvent;
+    try {
+      event = receivedEvent.parse(webhook.verify(await c.req.text(), headers));
+    } catch (error) {
+      if (error instanceof WebhookVerificationError) return c.text('That is not signed by maesn-sync.', 401);
+      throw error;
+    }
+    // An answer can be lost on its way: then the same event comes again, under the same id.
+    const id = headers['webhook-id'] ?? '';
+    if (!taken.has(id)) {
+      taken.add(id);
+      await onEvent(event);
+    }
+    return c.body(null, 204);
   });
-  app.get('/cancelled', (c) => c.text('Nothing was connected. The sync goes on waiting.'));
 
   const { port, close } = await new Promise<{ port: number; close: () => Promise<void> }>((resolve, reject) => {
     const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, (address) =>
@@ -46,39 +61,12 @@ export async function startApplication({ sync, maesnUrl, apiKey, onEvent }: Appl
     );
     server.once('error', reject);
   });
-
-  const reconnectUrl = (connectionId: string) => `http://127.0.0.1:${port}/reconnect/${connectionId}`;
-
-  async function loginUrl(connectionId: string): Promise<string> {
-    const { targetSystem } = await sync.connection(connectionId);
-    const state = randomBytes(16).toString('hex');
-    expected.set(state, connectionId);
-    const url = new URL(`/auth/${targetSystem}`, maesnUrl);
-    url.searchParams.set('callbackUrl', `http://127.0.0.1:${port}/callback/${state}`);
-    url.searchParams.set('cancelCallbackUrl', `http://127.0.0.1:${port}/cancelled`);
-    const response = await fetch(url, { headers: { 'X-API-KEY': apiKey } });
-    if (!response.ok) throw new Error(`Maesn gave no login page: it answered ${response.status}`);
-    return response.text();
-  }
-
-  let afterId = 0;
-  let telling = Promise.resolve();
-  const tell = async () => {
-    for (const event of await sync.events({ afterId })) {
-      afterId = event.id;
-      await onEvent(event, ASKS_TO_SIGN_IN.has(event.type) ? reconnectUrl(event.connectionId) : undefined);
-    }
-  };
-  const listening = setInterval(() => {
-    telling = telling.then(tell).catch(() => undefined);
-  }, 500);
-
   return {
-    reconnectUrl,
-    async close() {
-      clearInterval(listening);
-      await telling;
-      await close();
+    overrides: {
+      MAESN_SYNC_EVENTS_URL: `http://127.0.0.1:${port}/events`,
+      MAESN_SYNC_EVENTS_SECRET: secret,
+      MAESN_SYNC_EVENTS_ALLOW_PRIVATE: 'true',
     },
+    close,
   };
 }

@@ -6,11 +6,11 @@ import { startSandbox } from './server.js';
 import type { SandboxAccount } from './account.js';
 
 export interface Trial {
-  /** What the configuration must say to reach the sandbox. */
-  readonly overrides: { readonly MAESN_API_KEY: string; readonly MAESN_BASE_URL: string };
+  /** What the configuration must say to reach the sandbox, and to tell the application. */
+  readonly overrides: Application['overrides'] & { readonly MAESN_API_KEY: string; readonly MAESN_BASE_URL: string };
   /** Where a person sees what the sandbox holds, and revokes a login. */
   readonly pageUrl: string;
-  begin(sync: MaesnSync, say: (line: string) => void): Promise<void>;
+  begin(sync: MaesnSync): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -25,39 +25,35 @@ const RECORDS = {
   taxRates: 12,
 };
 
-export async function startTrial(): Promise<Trial> {
+/** `say` is told what the application is told. */
+export async function startTrial(say: (line: string) => void): Promise<Trial> {
   const sandbox = await startSandbox();
   const account = sandbox.addAccount({ name: 'Trial', targetSystem: 'sevdesk', records: RECORDS });
-  let application: Application | undefined;
+  const application = await startApplication({
+    onEvent: ({ type, data: { connectionId } }) => {
+      const advice = ASKS_TO_SIGN_IN.has(type) ? '; press Reconnect on its page' : '';
+      say(`Event: ${type} (${connectionId})${advice}`);
+    },
+  });
 
   return {
-    overrides: { MAESN_API_KEY: sandbox.apiKey, MAESN_BASE_URL: sandbox.url },
+    overrides: { ...application.overrides, MAESN_API_KEY: sandbox.apiKey, MAESN_BASE_URL: sandbox.url },
     pageUrl: `${sandbox.url}/sandbox`,
-    async begin(sync, say) {
+    async begin(sync) {
       await connect(sync, account);
       await sync.startSync(CONNECTION, {
         resources: ['accounts', 'customers', 'invoices', 'items', 'payments', 'suppliers', 'taxRates'],
         every: '1 minute',
       });
-      application = await startApplication({
-        sync,
-        maesnUrl: sandbox.url,
-        apiKey: sandbox.apiKey,
-        onEvent: ({ type, connectionId }, reconnectUrl) => {
-          say(
-            reconnectUrl === undefined
-              ? `${type}: ${connectionId}`
-              : `${type}: ${connectionId} must sign in again: ${reconnectUrl}`,
-          );
-        },
-      });
     },
     async end() {
-      await application?.close();
+      await application.close();
       await sandbox.close();
     },
   };
 }
+
+const ASKS_TO_SIGN_IN = new Set(['connection.reauthorization_required', 'connection.reauthorization_reminder']);
 
 /** The data folder outlives the sandbox: a trial that starts again has the customer, and a new key for it. */
 async function connect(sync: MaesnSync, { targetSystem, accountKey }: SandboxAccount): Promise<void> {

@@ -23,7 +23,7 @@ const dev = defineCommand({
       const logger = createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL });
       installLogger(logger);
       const sandboxed = config.MAESN_API_KEY === undefined ? await import('../sandbox/trial.js') : undefined;
-      const trial = await sandboxed?.startTrial();
+      const trial = await sandboxed?.startTrial(say);
       const service = await startService({
         config:
           trial === undefined ? config : readConfig({ env: config.env, overrides: trial.overrides, sandbox: true }),
@@ -31,7 +31,7 @@ const dev = defineCommand({
         logger,
         wellKnownPorts: true,
       });
-      await trial?.begin(service.sync, say);
+      await trial?.begin(service.sync);
       say('');
       for (const line of [...service.description, `Maesn      ${service.config.MAESN_BASE_URL}`]) say(line);
       say(`Page       ${service.url}/ui`);
@@ -40,8 +40,8 @@ const dev = defineCommand({
       say('\nPress Ctrl-C to stop.');
       await Promise.race([untilStopped(), service.running]);
       say('\nStopping: the pages in flight are written first.');
-      await trial?.end();
       await service.stop();
+      await trial?.end();
     }),
 });
 

@@ -49,13 +49,17 @@ describe('an error of ours', () => {
     await store.close();
     expect(String(error)).toContain('secret occasion');
     expect(safeReason(error)).toBe('The store failed with 23503');
-    const activity = safely(() => Promise.reject(error instanceof Error ? error : new Error('none')));
-    await expect(activity({})).rejects.toMatchObject({ type: 'Unexpected', message: 'The store failed with 23503' });
+    const failing = (thrown: Error) => safely(() => Promise.reject(thrown))({ connectionId: 'missing-connection' });
+    const busy = Object.assign(new Error('secret occasion'), { code: '53300' });
+    await expect(failing(busy)).rejects.toMatchObject({ type: 'Unexpected', message: 'The store failed with 53300' });
+    // Every foreign key leads to a connection: that it is broken says that the connection is gone.
+    const gone = { type: 'ConnectionNotFound', nonRetryable: true, message: expect.not.stringContaining('secret') };
+    await expect(failing(error instanceof Error ? error : busy)).rejects.toMatchObject(gone);
   });
 
   it('that is in Temporal’s terms already passes as it is', async () => {
     for (const error of [ApplicationFailure.nonRetryable('x'), new CancelledFailure('x')]) {
-      await expect(safely(() => Promise.reject(error))({})).rejects.toBe(error);
+      await expect(safely(() => Promise.reject(error))({ connectionId: 'a' })).rejects.toBe(error);
     }
     expect(safeReason(new MaesnError({ ...failed, type: 'NoResponse' }))).toContain('GET /accounting/invoices');
     expect(safeReason('text')).toBe('An unknown error');
