@@ -8,6 +8,8 @@ import type { FaultRule, FaultScript } from './faults.js';
 import type { MalformedRule } from './malformed.js';
 import { createTasks } from './tasks.js';
 import type { Tasks } from './tasks.js';
+import { createWebhooks } from './webhooks.js';
+import type { EmitOptions, SandboxEvent, SandboxWebhook, WebhookDelivery, Webhooks } from './webhooks.js';
 
 /** The target system has no such collection: 404 where only the name is given. */
 export type UnsupportedResource = Resource | { readonly resource: Resource; readonly status: 404 | 405 };
@@ -31,7 +33,11 @@ export interface AccountOptions {
   readonly pagination?: boolean;
   /** `meta.warnings` of every list of the resource. */
   readonly warnings?: Partial<Record<Resource, readonly string[]>>;
+  /** How long a webhook subscription lives; `null`: for ever, without a date. Default: 30 days. */
+  readonly webhookLifeMs?: number | null;
 }
+
+const WEBHOOK_LIFE_MS = 30 * 86_400_000;
 
 export interface SandboxAccount {
   readonly name: string;
@@ -55,6 +61,10 @@ export interface SandboxAccount {
   remove(resource: Resource, key: string | number): void;
   fault(rule: FaultRule): void;
   malform(rule: MalformedRule): void;
+  /** Who wants to be told what, in order of subscription; also what has expired. */
+  readonly webhooks: readonly SandboxWebhook[];
+  /** Tells them. Nothing is told by itself: neither `put` nor `remove` nor `revoke` does. */
+  emit(events: readonly SandboxEvent[], options?: EmitOptions): Promise<WebhookDelivery[]>;
 }
 
 /** An account as the server sees it. */
@@ -63,6 +73,7 @@ export interface OpenAccount extends SandboxAccount {
   readonly books: Books;
   readonly faults: FaultScript;
   readonly tasks: Tasks;
+  readonly subscriptions: Webhooks;
   /** Requests under way, for target systems that allow only one. */
   busy: number;
 }
@@ -79,16 +90,19 @@ export function createAccount(options: AccountOptions, { name, seed, now, onKey 
   const books = createBooks({ seed, name, records: options.records, now });
   for (const rule of options.malformed ?? []) books.malform(rule);
   const faults = createFaultScript(options.asyncResources ?? []);
+  const { targetSystem, webhookLifeMs: lifeMs = WEBHOOK_LIFE_MS } = options;
+  const subscriptions = createWebhooks({ targetSystem, lifeMs, now });
   let accountKey = createAccountKey();
   let revoked = false;
 
   const account: OpenAccount = {
     name,
-    targetSystem: options.targetSystem,
+    targetSystem,
     options,
     books,
     faults,
     tasks: createTasks(options.pollsUntilFinished ?? 2),
+    subscriptions,
     busy: 0,
     get accountKey() {
       return accountKey;
@@ -111,6 +125,10 @@ export function createAccount(options: AccountOptions, { name, seed, now, onKey 
     remove: (resource, key) => books.remove(resource, String(key)),
     fault: (rule) => faults.add(rule),
     malform: (rule) => books.malform(rule),
+    get webhooks() {
+      return subscriptions.list();
+    },
+    emit: (events, emitOptions) => subscriptions.emit(events, emitOptions),
   };
   onKey(accountKey, account);
   return account;

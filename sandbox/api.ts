@@ -6,7 +6,7 @@ import { Hono } from 'hono';
 import type { Context, MiddlewareHandler } from 'hono';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 import type { OpenAccount } from './account.js';
-import { toError, toSuccess } from './envelope.js';
+import { toBadRequest, toError, toSuccess } from './envelope.js';
 import type { Answer } from './envelope.js';
 import { sendFault } from './fault-answers.js';
 import type { FaultTarget } from './faults.js';
@@ -41,6 +41,7 @@ export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hon
   api.use('/auth/*', integratorOnly);
   api.use('/accounting/*', integratorOnly, endUserOnly);
   api.use('/user/*', integratorOnly, endUserOnly);
+  api.use('/webhooks/*', integratorOnly, endUserOnly);
 
   for (const resource of RESOURCE_NAMES) {
     const { path } = resourceRow(resource);
@@ -73,7 +74,29 @@ export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hon
       toSuccess({ id: account.name, account_id: account.name, family_name: 'Krüger', name: 'Anna' }),
     ),
   );
+  addWebhooks(api);
   return api;
+}
+
+/** The subscriptions of an account. Their secret is told once, when they are made. */
+function addWebhooks(api: Hono<SandboxEnv>): void {
+  api.get('/webhooks', (context) =>
+    answerCall(context, 'webhooks', ({ account }) =>
+      toSuccess(account.webhooks.map(({ secret: _secret, ...webhook }) => webhook)),
+    ),
+  );
+  api.post('/webhooks', async (context) => {
+    const given: unknown = await context.req.json().catch(() => undefined);
+    return answerCall(context, 'webhooks', ({ account }) => {
+      const webhook = account.subscriptions.create(given);
+      return typeof webhook === 'string' ? toBadRequest(webhook) : { ...toSuccess(webhook), status: 201 };
+    });
+  });
+  api.delete('/webhooks/:id', (context) =>
+    answerCall(context, 'webhooks', ({ account }) =>
+      account.subscriptions.delete(context.req.param('id')) ? toSuccess(null) : toError(404),
+    ),
+  );
 }
 
 export function toResponse({ status, body, headers }: Answer): Response {

@@ -46,7 +46,7 @@ type StatusFault = Extract<z.input<typeof fault>, { kind: 'status' }>;
 export type FaultAnswer = z.input<typeof fault> | Exclude<FaultKind, 'status'> | Omit<StatusFault, 'kind'>;
 
 /** The collections, and the other calls an account key opens. */
-const FAULT_TARGETS = [...RESOURCE_NAMES, 'asyncTask', 'profile', 'userInfo'] as const;
+const FAULT_TARGETS = [...RESOURCE_NAMES, 'asyncTask', 'profile', 'userInfo', 'webhooks'] as const;
 export type FaultTarget = (typeof FAULT_TARGETS)[number];
 
 const times = z.union([z.number().int().positive(), z.literal(Infinity)]).default(1);
@@ -81,7 +81,7 @@ export interface FaultRule {
 
 function isPaged(target: FaultTarget | undefined): boolean {
   if (target === undefined || target === 'asyncTask') return true;
-  return target !== 'profile' && target !== 'userInfo' && resourceRow(target).paged;
+  return target !== 'profile' && target !== 'userInfo' && target !== 'webhooks' && resourceRow(target).paged;
 }
 
 export interface FaultedRequest {

@@ -4,3 +4,4 @@ export type { AccountOptions, SandboxAccount, UnsupportedResource } from './acco
 export type { Fault, FaultAnswer, FaultKind, FaultRule, FaultTarget } from './faults.js';
 export type { MalformedRule } from './malformed.js';
 export type { LoggedRequest } from './request-log.js';
+export type { EmitOptions, SandboxEvent, SandboxWebhook, WebhookDelivery } from './webhooks.js';

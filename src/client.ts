@@ -12,6 +12,7 @@ import { createLogins } from './client/logins.js';
 import type { SyncStatus } from './client/status.js';
 import { readStuck } from './client/stuck.js';
 import { createSyncs } from './client/syncs.js';
+import { createWebhooks } from './client/webhooks.js';
 import { localUrl, publicUrl, readConfig, reauthorizationTimes, requireVariables } from './config.js';
 import type { Config, Environment } from './config.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
@@ -67,6 +68,16 @@ export interface LoginResult {
   readonly connectionId: string;
   /** `pending`: the end user is back, and Maesn has not posted the key yet. */
   readonly outcome: 'connected' | 'pending';
+}
+
+/** What Maesn posts to a callback URL of ours. */
+export interface ReceivedWebhook {
+  /** The last part of the callback URL. */
+  readonly token: string;
+  /** As it came, byte for byte: that is what was signed. */
+  readonly body: Buffer | string;
+  /** `X-MAESN-SIGNATURE` */
+  readonly signature: string | undefined;
 }
 
 export interface ListRecordsOptions {
@@ -137,6 +148,13 @@ export interface MaesnSync {
    * once Maesn has accepted it. Harmless when nothing waits. Throws `ConnectionNotFound`.
    */
   reauthorized(connectionId: string, accountKey: string): Promise<Connection>;
+
+  /**
+   * Maesn says that something has changed: resources are pulled soon, deleted records are marked, a login that is said to
+   * be revoked is probed. Harmless when it comes twice. `ignored`: what nothing can be done with. Throws `WebhookUnknown`,
+   * `WebhookRefused`, `InvalidInput`.
+   */
+  receiveWebhook(webhook: ReceivedWebhook): Promise<{ readonly accepted: number; readonly ignored: number }>;
 
   /** What the store holds of a resource, in order of key. Throws `ConnectionNotFound`. */
   records(connectionId: string, resource: Resource, options?: ListRecordsOptions): Promise<StoredRecord[]>;
@@ -218,6 +236,7 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     ...createSyncs(context),
     ...createLogins(context),
     ...createEvents(context),
+    ...createWebhooks(context),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   createSettleReauthorization,
 } from './settle-reauthorization.js';
 import { createTellApplication } from './tell-application.js';
+import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subscriptions.js';
 
 /** All Activities, with what they need. Their names are what the Temporal UI shows. */
 export function createActivities(dependencies: ActivityDependencies) {
@@ -28,6 +29,8 @@ export function createActivities(dependencies: ActivityDependencies) {
     remindReauthorization: safely(createRemindReauthorization(dependencies)),
     probeConnection: createProbeConnection(dependencies),
     settleReauthorization: safely(createSettleReauthorization(dependencies)),
+    renewSubscriptions: createRenewSubscriptions(dependencies),
+    endSubscriptions: createEndSubscriptions(dependencies),
   };
 }
 

@@ -17,6 +17,7 @@ import { limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
 import { createRoutes } from './routes/index.js';
 import { SIGN_IN_PATH, createSignIn } from './sign-in.js';
+import { createWebhookRoutes } from './webhooks.js';
 
 export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'parameters'> {
   readonly sync: MaesnSync;
@@ -67,6 +68,10 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   const document = openApiDocument(api, { version: options.version, publicUrl, secured: tokens.length > 0 });
   app.route('/', api);
   app.route('/', createCallbacks(options));
+  app.route(
+    '/',
+    createWebhookRoutes(sync, (error) => logger.error({ error }, 'A webhook could not be taken')),
+  );
   app.route('/', createReference(document));
   app.route('/', createSignIn({ tokens, secure: publicUrl.startsWith('https:') }));
   app.get('/', (c) => c.redirect('/ui', 303));

@@ -9,10 +9,12 @@ import type { ErrorCode, InputIssue } from '../client.js';
 export const PROBLEM_STATUSES: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
   InvalidInput: 400,
   LoginIncomplete: 400,
+  WebhookRefused: 401,
   ConnectionNotFound: 404,
   RecordNotFound: 404,
   EventNotFound: 404,
   LoginUnknown: 404,
+  WebhookUnknown: 404,
   ConnectionExists: 409,
   SyncNotRunning: 409,
   Refused: 409,

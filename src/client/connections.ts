@@ -1,4 +1,5 @@
 /** Connections: what one account key opens, and everything that is kept of it. */
+import type { Client } from '@temporalio/client';
 import { deliverEventsId, keepSubscribedId, reauthorizeConnectionId, syncConnectionId } from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import { connectionNotFound, findConnection } from './context.js';
@@ -48,6 +49,8 @@ export function createConnections(context: ClientContext): Connections {
     },
 
     async removeConnection(id) {
+      await find(id);
+      if ((await store.webhooks.list(id)).length > 0) await endSubscriptions(temporal, id);
       // First the row: from then on nothing can be written for this connection, whoever is still running.
       if (!(await store.connections.remove(parseInput(connectionId, id), actor))) throw connectionNotFound(id);
       for (const toWorkflowId of [syncConnectionId, reauthorizeConnectionId, keepSubscribedId, deliverEventsId]) {
@@ -78,4 +81,17 @@ export function createConnections(context: ClientContext): Connections {
       throw new MaesnSyncError('RecordNotFound', `Connection ${id} has no record ${key} among its ${resource}.`);
     },
   };
+}
+
+/** While there still is a key: what Maesn has not been told after this time expires there by itself. */
+const END_SUBSCRIPTIONS_WITHIN_MS = 20_000;
+
+async function endSubscriptions(temporal: Client, id: string): Promise<void> {
+  const subscriptions = temporal.workflow.getHandle(keepSubscribedId(id));
+  const ended = async () => {
+    await subscriptions.cancel();
+    await subscriptions.result();
+  };
+  // Whatever comes of it, the connection is removed.
+  await temporal.connection.withDeadline(Date.now() + END_SUBSCRIPTIONS_WITHIN_MS, ended).catch(() => undefined);
 }

@@ -21,6 +21,10 @@ export const ERROR_CODES = {
   LoginExpired: 'LoginExpired',
   /** The callback brought no account key, one that is none, or a signature that does not fit. */
   LoginIncomplete: 'LoginIncomplete',
+  /** The webhook's callback URL was never given out, or its subscription is over. */
+  WebhookUnknown: 'WebhookUnknown',
+  /** The webhook's signature is missing or does not fit its body, or its subscription has expired. Nothing was done. */
+  WebhookRefused: 'WebhookRefused',
   /** Maesn gave no login page, or no account key for the credentials; the message has its answer. */
   MaesnRefused: 'MaesnRefused',
   /** This process lacks what the call needs; the message names the variable. */

@@ -1,5 +1,4 @@
 /** How an end user comes to be connected: sent to a login page, and understood when they come back. */
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { MaesnError } from '../maesn/failure.js';
 import type { Login } from '../store/index.js';
 import { reauthorizeConnectionStart, reauthorizedSignal } from '../workflows/messages.js';
@@ -8,6 +7,7 @@ import { connectionNotFound, findConnection } from './context.js';
 import type { ClientContext, LoginSettings } from './context.js';
 import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
 import { accountKey, connectionId, credentials } from './inputs.js';
+import { isSignedWith } from './signatures.js';
 
 type Logins = Pick<
   MaesnSync,
@@ -131,17 +131,6 @@ function used(): MaesnSyncError {
 
 function incomplete(reason: string): MaesnSyncError {
   return new MaesnSyncError('LoginIncomplete', `${reason}; nothing was changed, and the login can be tried again.`);
-}
-
-/** Hex or base64 of HMAC-SHA256: which one, Maesn does not document. */
-function isSignedWith(secret: string, text: string, signature: string | undefined): boolean {
-  return isHmacOf(createHmac('sha256', secret).update(text).digest(), signature);
-}
-
-/** Compares in constant time, whether it is written in hex or base64. */
-export function isHmacOf(digest: Buffer, signature: string | undefined): boolean {
-  const candidates = [Buffer.from(signature ?? '', 'hex'), Buffer.from(signature ?? '', 'base64')];
-  return candidates.some((candidate) => candidate.length === digest.length && timingSafeEqual(candidate, digest));
 }
 
 /** A person waits for the answer: no retry, Maesn's refusal is told as it is. */

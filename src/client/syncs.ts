@@ -8,7 +8,9 @@ import {
   retryNowSignal,
   syncConnectionId,
   syncNowSignal,
+  syncStartedSignal,
 } from '../workflows/messages.js';
+import type { Connection } from '../store/index.js';
 import type { SyncConnectionInput } from '../workflows/messages.js';
 import { findConnection } from './context.js';
 import type { ClientContext } from './context.js';
@@ -30,6 +32,20 @@ export function createSyncs(context: ClientContext): Syncs {
   /** The Workflow looks at the holds again; where there is none, the next one will. */
   const holdsChanged = (id: string) => ignoreNotRunning(callTemporal(id, () => syncOf(id).signal(holdsChangedSignal)));
 
+  /** With a Signal: one that is just ending, because the sync before was cancelled, begins anew. */
+  async function subscribe({ connectionId: id, targetSystem: slug }: Connection, everyMs: number | undefined) {
+    if (!context.webhooks || everyMs === undefined || targetSystem(slug).webhooks !== true) return;
+    await callTemporal(id, () =>
+      temporal.workflow.signalWithStart('keepSubscribed', {
+        workflowId: keepSubscribedId(id),
+        taskQueue,
+        args: [{ connectionId: id }],
+        staticSummary: `webhooks of ${id} (${slug})`,
+        signal: syncStartedSignal,
+      }),
+    );
+  }
+
   return {
     async startSync(id, options = {}) {
       const { resources = RESOURCE_NAMES, every: everyMs } = parseInput(startSyncOptions, options);
@@ -47,21 +63,12 @@ export function createSyncs(context: ClientContext): Syncs {
         );
         const detail = { resources: input.resources, everyMs, runId: handle.firstExecutionRunId };
         await store.journal.add({ connectionId: id, actor, action: 'sync.started', detail });
-        if (context.webhooks && everyMs !== undefined && targetSystem(connection.targetSystem).webhooks === true) {
-          await callTemporal(id, () =>
-            temporal.workflow.start('keepSubscribed', {
-              workflowId: keepSubscribedId(id),
-              taskQueue,
-              args: [{ connectionId: id }],
-              staticSummary: `webhooks of ${id} (${connection.targetSystem})`,
-              workflowIdConflictPolicy: 'USE_EXISTING',
-            }),
-          );
-        }
+        await subscribe(connection, everyMs);
         return { workflowId, runId: handle.firstExecutionRunId, alreadyRunning: false };
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
         const { runId } = await callTemporal(id, () => syncOf(id).describe());
+        await subscribe(connection, everyMs);
         return { workflowId, runId, alreadyRunning: true };
       }
     },

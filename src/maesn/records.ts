@@ -16,12 +16,12 @@ export interface MaesnRecord {
 
 const object = z.record(z.string(), z.unknown());
 /** An identity that Postgres can index: no key known is longer than 50 characters. */
-const key = z
+export const recordKey = z
   .union([z.string(), z.number().transform(String)])
   .pipe(z.string().min(1).max(500))
   .transform(toStorableText);
 /** ISO 8601, with or without time and zone; without a zone it is taken for UTC. */
-const date = z.iso
+export const isoDate = z.iso
   .datetime({ offset: true, local: true })
   .or(z.iso.date())
   .transform((text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`));
@@ -48,24 +48,24 @@ function parseRecord(resource: Resource, value: unknown, position: number): Maes
   const fields = object.safeParse(value);
   if (!fields.success) problems.push('not an object');
 
-  let recordKey: string | undefined;
+  let ownKey: string | undefined;
   if (row.key === null) {
-    recordKey = snapshotKey(position);
+    ownKey = snapshotKey(position);
   } else {
-    recordKey = key.safeParse(fields.data?.[row.key]).data;
-    if (recordKey === undefined && fields.success) problems.push(`${row.key} is not usable as a key`);
+    ownKey = recordKey.safeParse(fields.data?.[row.key]).data;
+    if (ownKey === undefined && fields.success) problems.push(`${row.key} is not usable as a key`);
   }
 
   let modifiedAt: Date | null = null;
   const modified = row.modified === null ? undefined : fields.data?.[row.modified];
   if (modified !== undefined && modified !== null) {
-    modifiedAt = date.safeParse(modified).data ?? null;
+    modifiedAt = isoDate.safeParse(modified).data ?? null;
     if (modifiedAt === null) problems.push(`${row.modified} is not an ISO 8601 date`);
   }
 
   return {
     // Whatever has no key of its own is kept under its hash: known again when it comes again, and never dropped.
-    key: recordKey ?? `hash:${hash}`,
+    key: ownKey ?? `hash:${hash}`,
     json,
     modifiedAt,
     hash,

@@ -18,6 +18,8 @@ export interface TargetSystem {
   readonly wholeSeconds?: boolean;
   /** Whether Maesn tells by webhook what changes there. */
   readonly webhooks?: boolean;
+  /** Whether it also tells by webhook that a login was revoked. */
+  readonly tellsRevocation?: boolean;
   /** Resources that want `fiscalYearStartDate`, which the connection then carries. */
   readonly needsFiscalYearStartDate?: readonly Resource[];
 }
@@ -61,7 +63,12 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
   'exact-gb': EXACT,
   'exact-nl': { ...EXACT, webhooks: true },
   freshbooks: { rateLimits: [], webhooks: true },
-  'lexware-office': { rateLimits: [{ requests: 2, perMs: SECOND }], wholeSeconds: true, webhooks: true },
+  'lexware-office': {
+    rateLimits: [{ requests: 2, perMs: SECOND }],
+    wholeSeconds: true,
+    webhooks: true,
+    tellsRevocation: true,
+  },
   moneybird: { rateLimits: [], webhooks: true },
   qonto: { rateLimits: [], webhooks: true },
   quickbooks: { rateLimits: [{ requests: 500, perMs: MINUTE }], concurrency: 10, webhooks: true },

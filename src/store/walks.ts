@@ -95,7 +95,7 @@ export function createWalks(db: Database): Walks {
         const { connectionId, resource, walkId, page, last } = input;
         const cursor = only(await tx.select().from(cursors).where(at(input)).for('update'));
         if (cursor.walkId !== walkId || cursor.nextPage !== page || cursor.completedAt !== null) return cursor;
-        await upsert(tx, input);
+        await upsert(tx, input, cursor.walkStartedAt);
         const total = cursor.records + input.records.length;
         if (last && resourceRow(resource).key === null) {
           await tx
@@ -141,8 +141,15 @@ function since(resource: Resource, watermark: Date | null): Date | null {
   return new Date(watermark.getTime() - WATERMARK_OVERLAP_MS);
 }
 
-/** All records of a page in one statement; a record that has not changed is not written. */
-async function upsert(tx: Database, { connectionId, resource, ...page }: SavePageInput): Promise<void> {
+/**
+ * All records of a page in one statement; a record that has not changed is not written. A record that was deleted has
+ * come back, unless this page may have been listed before the deletion.
+ */
+async function upsert(
+  tx: Database,
+  { connectionId, resource, ...page }: SavePageInput,
+  walkStartedAt: Date,
+): Promise<void> {
   if (page.records.length === 0) return;
   const rows = page.records.map(({ key, json, modifiedAt, hash, problems }) => ({
     key,
@@ -159,7 +166,10 @@ async function upsert(tx: Database, { connectionId, resource, ...page }: SavePag
       as page (key text, json text, modified_at timestamptz, hash text, problems jsonb)
     on conflict (connection_id, resource, key) do update
       set record = excluded.record, modified_at = excluded.modified_at, hash = excluded.hash,
-          problems = excluded.problems, synced_at = now(), deleted_at = null
+          problems = excluded.problems, synced_at = now(),
+          deleted_at = case when ${records.deletedAt} < ${walkStartedAt.toISOString()}
+                              or ${records.deletedAt} < excluded.modified_at then null
+                            else ${records.deletedAt} end
       where ${records}.hash <> excluded.hash or ${records}.deleted_at is not null`);
 }
 

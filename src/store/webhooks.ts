@@ -1,5 +1,5 @@
 /** What Maesn has been asked to tell us, and what it has hinted at since. */
-import { and, eq, lt, or, isNull, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { hashToken } from './logins.js';
@@ -14,39 +14,48 @@ export interface WebhookSubscription {
   /** Maesn's id; `null`: Maesn has not answered (yet). */
   readonly maesnId: string | null;
   readonly expiresAt: Date | null;
+  readonly createdAt: Date;
   readonly tokenHash: string;
 }
 
 export type NewWebhookSubscription = Pick<WebhookSubscription, 'connectionId' | 'eventType' | 'webhookResource'> & {
   /** The token in the callback URL. */
   readonly token: string;
+  /** Default: now. */
+  readonly createdAt?: Date;
 };
 
 export interface RecordDeletion {
-  readonly connectionId: string;
   readonly resource: Resource;
   readonly key: string;
-  /** When it was deleted, as Maesn says. A record that was modified later is not deleted by an old event. */
+  /** When it was deleted, as Maesn says. */
   readonly deletedAt: Date;
 }
 
+/** How long a hint is taken for on its way to the sync; then somebody else tells it again. */
+const HINT_TOLD_FOR = sql`interval '30 seconds'`;
+
 export interface Webhooks {
-  /** Before Maesn is asked: its first event may come before its answer. */
-  add(subscription: NewWebhookSubscription): Promise<void>;
+  /** Before Maesn is asked: its first event may come before its answer. Answers what the token is stored as. */
+  add(subscription: NewWebhookSubscription): Promise<string>;
   /** Maesn has answered. */
   confirm(
     token: string,
     answer: { readonly maesnId: string; readonly secret: string; readonly expiresAt: Date | null },
   ): Promise<void>;
+  /** Oldest first. */
   list(connectionId: string): Promise<WebhookSubscription[]>;
   remove(tokenHash: string): Promise<void>;
   /** The subscription that a callback URL belongs to, with its secret in the clear. Throws `SealingError`. */
   open(token: string): Promise<(WebhookSubscription & { readonly secret: string | null }) | undefined>;
-  /** Notes that something of a resource has changed. `true`: nobody had said so since the last pull. */
+  /** Notes that something of a resource has changed. `true`: the sync must be told, nobody else just has. */
   hint(connectionId: string, resource: Resource, events: number): Promise<boolean>;
   hints(connectionId: string): Promise<Resource[]>;
-  /** Answers whether a record was there, and not modified since. */
-  markDeleted(deletion: RecordDeletion): Promise<boolean>;
+  /**
+   * Answers how many records were marked: those that are there and were not modified since. Of a record without a
+   * modified date counts when it was stored. So no event that is old or comes twice deletes what has come back.
+   */
+  markDeleted(connectionId: string, deletions: readonly RecordDeletion[]): Promise<number>;
 }
 
 export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
@@ -56,11 +65,14 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
     webhookResource: webhookSubscriptions.webhookResource,
     maesnId: webhookSubscriptions.maesnId,
     expiresAt: webhookSubscriptions.expiresAt,
+    createdAt: webhookSubscriptions.createdAt,
     tokenHash: webhookSubscriptions.tokenHash,
   };
   return {
     async add({ token, ...subscription }) {
-      await db.insert(webhookSubscriptions).values({ tokenHash: hashToken(token), ...subscription });
+      const tokenHash = hashToken(token);
+      await db.insert(webhookSubscriptions).values({ tokenHash, ...subscription });
+      return tokenHash;
     },
 
     async confirm(token, { maesnId, secret, expiresAt }) {
@@ -99,11 +111,14 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
         .values({ connectionId, resource, events: count })
         .onConflictDoUpdate({
           target: [hints.connectionId, hints.resource],
-          set: { events: sql`${hints.events} + ${count}` },
+          set: {
+            events: sql`${hints.events} + ${count}`,
+            since: sql`case when ${hints.since} < now() - ${HINT_TOLD_FOR} then now() else ${hints.since} end`,
+          },
         })
-        // Of a row that was updated, the count is more than what came just now.
-        .returning({ events: hints.events });
-      return hinted?.events === count;
+        // now() is the same all through a statement: only a row that is new or renewed has it.
+        .returning({ isNow: sql<boolean>`${hints.since} = now()` });
+      return hinted?.isNow === true;
     },
 
     async hints(connectionId) {
@@ -115,21 +130,29 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
       return rows.map(({ resource }) => resource);
     },
 
-    async markDeleted({ connectionId, resource, key, deletedAt }) {
+    async markDeleted(connectionId, deletions) {
+      if (deletions.length === 0) return 0;
+      const rows = deletions.map(({ resource, key, deletedAt }) => ({ resource, key, deleted_at: deletedAt }));
       const marked = await db
         .update(records)
-        .set({ deletedAt })
+        .set({ deletedAt: sql`deleted.deleted_at` })
+        .from(
+          // Of one record that is named twice, the later deletion.
+          sql`(select resource as of, key as name, max(deleted_at) as deleted_at
+               from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+                 as deletions (resource text, key text, deleted_at timestamptz)
+               group by resource, key) as deleted`,
+        )
         .where(
           and(
             eq(records.connectionId, connectionId),
-            eq(records.resource, resource),
-            eq(records.key, key),
+            sql`${records.resource} = deleted.of and ${records.key} = deleted.name`,
             isNull(records.deletedAt),
-            or(isNull(records.modifiedAt), lt(records.modifiedAt, deletedAt), eq(records.modifiedAt, deletedAt)),
+            sql`coalesce(${records.modifiedAt}, ${records.syncedAt}) <= deleted.deleted_at`,
           ),
         )
         .returning({ key: records.key });
-      return marked.length > 0;
+      return marked.length;
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Activities } from '../activities/index.js';
 import { MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
-export const { checkLogin, probeConnection, pullResource } = proxyActivities<Activities>({
+export const { checkLogin, probeConnection, pullResource, renewSubscriptions } = proxyActivities<Activities>({
   // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
   startToCloseTimeout: '10 minutes',
   // Five heartbeats may be missed before a Worker is taken for dead.
@@ -12,6 +12,14 @@ export const { checkLogin, probeConnection, pullResource } = proxyActivities<Act
   retry: MAESN_RETRY_POLICY,
   // The page in flight is written or not written when the Workflow goes on, never both.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+/** Calls Maesn too, but nobody waits for it: what cannot be ended within the hour expires by itself. */
+export const { endSubscriptions } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: '1 hour',
+  heartbeatTimeout: '15 seconds',
+  retry: MAESN_RETRY_POLICY,
 });
 
 /** Activities that need only the store and Temporal: all come back, and soon. */

@@ -1,2 +1,3 @@
+export { keepSubscribed } from './keep-subscribed.js';
 export { reauthorizeConnection } from './reauthorize-connection.js';
 export { syncConnection } from './sync-connection.js';

@@ -23,6 +23,8 @@ export interface SyncConnectionInput {
   /** From 1; carried from run to run. */
   readonly cycle?: number | undefined;
   readonly lastReport?: SyncReport | undefined;
+  /** A webhook has hinted at something that the run before did not come to. */
+  readonly hinted?: boolean | undefined;
 }
 
 export type ResourceStatus = 'waiting' | 'syncing' | 'completed' | 'unsupported' | 'failed';
@@ -186,7 +188,14 @@ export function keepSubscribedId(connectionId: string): string {
 
 export interface KeepSubscribedInput {
   readonly connectionId: string;
+  readonly refused?: RefusedWebhooks | undefined;
 }
+
+/** Kinds of events that the target system does not tell (`CREATED ITEM`), and when it said so, in ms since 1970. */
+export type RefusedWebhooks = Readonly<Record<string, number>>;
+
+/** A sync was started: its webhooks are wanted (again). */
+export const syncStartedSignal = defineSignal('syncStarted');
 
 // --- what Activities take and give ----------------------------------------------------------------------------
 
@@ -221,6 +230,22 @@ export interface PullResourceResult extends WalkCounts {
   readonly retries: number;
   readonly task?: PullTask | undefined;
 }
+
+export interface RenewSubscriptionsInput extends KeepSubscribedInput {
+  /** The Workflow's time, in milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+export type RenewSubscriptionsResult =
+  | {
+      readonly wanted: true;
+      readonly subscriptions: number;
+      readonly refused: RefusedWebhooks;
+      /** When to look again. */
+      readonly comeBackInMs: number;
+    }
+  /** No sync of the connection runs (any more), or Maesn cannot reach us. */
+  | { readonly wanted: false };
 
 /** `details[0]` of every failure that comes from Maesn. At most 3 KiB. */
 export interface FailureDetails {

@@ -32,8 +32,12 @@ import {
 import type { PauseInput, PullTask, ResumeInput, SyncConnectionInput, SyncReport } from './messages.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
-/** Webhooks come in bursts: what they hint at is pulled once, this long after the first of them. */
-const HINT_DELAY = '2 seconds';
+/**
+ * Webhooks come in bursts: what they hint at is pulled once, this long after the first of them. When the next one comes
+ * sooner than that after a pull, it waits twice as long, and so on.
+ */
+const HINT_DELAY_MS = 2_000;
+const MAXIMUM_HINT_DELAY_MS = 60_000;
 
 /**
  * Pulls the chosen resources of one connection, one after the other: one place to stop at a 401, one cursor to go on
@@ -46,8 +50,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   const awaitReauthorization = receiveReauthorization(connectionId);
   let pulling: CancellationScope | undefined;
   let askedFor = false;
-  let hinted = false;
+  let hinted = input.hinted === true;
   let hintedWalks = 0;
+  let hintDelayMs = HINT_DELAY_MS;
+  let hintsPulledAt = 0;
   let holdsChanged = false;
 
   setHandler(statusQuery, () => state.status());
@@ -95,7 +101,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     const startedAtMs = Date.now();
     await tell('sync.started', { cycle: state.status().cycle, resources: input.resources });
     for (const resource of input.resources) await pull(resource, runId);
-    await pullHinted();
+    if (hinted && everyMs === undefined) await pullHinted();
 
     const report = state.report();
     const failures = state.failedResources();
@@ -107,6 +113,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         dueAt: startedAtMs + everyMs,
         cycle: state.status().cycle + 1,
         lastReport: report,
+        // What was hinted at meanwhile is pulled by the run that waits for the next cycle.
+        hinted,
       });
     }
     if (failures.length === 0) return report;
@@ -133,6 +141,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       if (askedFor || Date.now() >= time) return;
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
+      // A long wait with many hints must not outgrow a history.
+      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>({ ...input, hinted });
     }
   }
 
@@ -141,16 +151,17 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     state.held(await readHolds({ connectionId }));
   }
 
-  /** What webhooks have hinted at, until nothing more comes. */
+  /** What webhooks have hinted at. What they hint at meanwhile is for the next time: a cycle that is due is not held up. */
   async function pullHinted(): Promise<void> {
-    while (hinted) {
-      await sleep(HINT_DELAY);
-      hinted = false;
-      for (const resource of await readHints({ connectionId, resources: input.resources })) {
-        hintedWalks += 1;
-        await pull(resource, `${runId}/${hintedWalks}`);
-      }
+    hintDelayMs =
+      Date.now() - hintsPulledAt < hintDelayMs ? Math.min(2 * hintDelayMs, MAXIMUM_HINT_DELAY_MS) : HINT_DELAY_MS;
+    await sleep(hintDelayMs);
+    hinted = false;
+    for (const resource of await readHints({ connectionId, resources: input.resources })) {
+      hintedWalks += 1;
+      await pull(resource, `${runId}/${hintedWalks}`);
     }
+    hintsPulledAt = Date.now();
   }
 
   /** To the resource's end, however often it is held or has to wait. */

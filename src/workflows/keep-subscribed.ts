@@ -1,0 +1,74 @@
+import {
+  ActivityFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
+import { endSubscriptions, renewSubscriptions } from './activities.js';
+import { receiveReauthorization } from './await-reauthorization.js';
+import { causeOf, endedByCancellation } from './failures.js';
+import { syncStartedSignal } from './messages.js';
+import type { KeepSubscribedInput, RefusedWebhooks } from './messages.js';
+
+/**
+ * Has Maesn call us about one connection for as long as it is synced. Each run is one look at the subscriptions, which are
+ * in the store; whatever becomes of this Workflow, the next one finds them there.
+ */
+export async function keepSubscribed({ connectionId, refused: earlier }: KeepSubscribedInput): Promise<void> {
+  const awaitReauthorization = receiveReauthorization(connectionId);
+  let refused: RefusedWebhooks | undefined = earlier;
+  let syncStarted = false;
+  setHandler(syncStartedSignal, () => void (syncStarted = true));
+
+  try {
+    if (!(await lookAndWait())) return await end();
+  } catch (error) {
+    if (!endedByCancellation(error)) {
+      if (causeOf(error).type === 'ConnectionNotFound') return;
+      throw error;
+    }
+    await CancellationScope.nonCancellable(end);
+    // A sync that was started meanwhile wants them again: a new run has not been cancelled.
+    if (!syncStarted) throw new CancelledFailure('nobody syncs this connection any more');
+  }
+  return continueAsNew<typeof keepSubscribed>({ connectionId, refused });
+
+  /** `false`: they are not wanted any more. */
+  async function lookAndWait(): Promise<boolean> {
+    syncStarted = false;
+    try {
+      const result = await renewSubscriptions({ connectionId, refused, nowMs: Date.now() });
+      if (!result.wanted) return false;
+      ({ refused } = result);
+      show(result.subscriptions, result.comeBackInMs);
+      await condition(() => syncStarted, result.comeBackInMs, { summary: 'next look' });
+      return true;
+    } catch (error) {
+      const cause = causeOf(error);
+      if (cause.type !== 'Unauthorized' || endedByCancellation(error)) throw error;
+      return (await awaitReauthorization(cause.details?.keyVersion ?? 0)) === 'reauthorized';
+    }
+  }
+
+  async function end(): Promise<void> {
+    try {
+      await endSubscriptions({ connectionId });
+    } catch (error) {
+      // Maesn was not reached for an hour, or the connection is gone: what is left expires by itself.
+      if (!(error instanceof ActivityFailure)) throw error;
+    }
+  }
+
+  function show(subscriptions: number, comeBackInMs: number): void {
+    setCurrentDetails(
+      [
+        `**${subscriptions} webhooks** of connection \`${connectionId}\`.`,
+        `Looked at again at ${new Date(Date.now() + comeBackInMs).toISOString()}.`,
+        ...Object.keys(refused ?? {}).map((kind) => `- not told by the target system: ${kind}`),
+      ].join('\n\n'),
+    );
+  }
+}
