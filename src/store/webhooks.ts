@@ -1,9 +1,10 @@
 /** What Maesn has been asked to tell us, and what it has hinted at since. */
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import DataLoader from 'dataloader';
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { hashToken } from './logins.js';
-import { hints, records, webhookSubscriptions } from './schema.js';
+import { connections, hints, records, webhookSubscriptions } from './schema.js';
 import type { Sealing } from './sealing.js';
 
 export interface WebhookSubscription {
@@ -31,6 +32,10 @@ export interface RecordDeletion {
   /** When it was deleted, as Maesn says. */
   readonly deletedAt: Date;
 }
+
+/** How long events that come one by one are gathered. */
+const BATCH_WINDOW_MS = 5;
+const batchScheduleFn = (run: () => void) => void setTimeout(run, BATCH_WINDOW_MS);
 
 /** How long a hint is taken for on its way to the sync; then somebody else tells it again. */
 const HINT_TOLD_FOR = sql`interval '30 seconds'`;
@@ -68,6 +73,24 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
     createdAt: webhookSubscriptions.createdAt,
     tokenHash: webhookSubscriptions.tokenHash,
   };
+
+  // Events come in bursts, each by itself: those of a moment share a statement.
+  const opening = new DataLoader(
+    async (tokenHashes: readonly string[]) => {
+      const rows = await db
+        .select({ ...columns, secret: webhookSubscriptions.secret })
+        .from(webhookSubscriptions)
+        .where(inArray(webhookSubscriptions.tokenHash, [...tokenHashes]));
+      const byHash = new Map(rows.map((row) => [row.tokenHash, row]));
+      return tokenHashes.map((tokenHash) => byHash.get(tokenHash));
+    },
+    { cache: false, batchScheduleFn },
+  );
+  const hinting = new DataLoader((given: readonly NewHint[]) => writeHints(db, given), {
+    cache: false,
+    batchScheduleFn,
+  });
+
   return {
     async add({ token, ...subscription }) {
       const tokenHash = hashToken(token);
@@ -95,31 +118,13 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
     },
 
     async open(token) {
-      const tokenHash = hashToken(token);
-      const [found] = await db
-        .select({ ...columns, secret: webhookSubscriptions.secret })
-        .from(webhookSubscriptions)
-        .where(eq(webhookSubscriptions.tokenHash, tokenHash));
+      const found = await opening.load(hashToken(token));
       if (found === undefined) return undefined;
-      const { secret } = found;
+      const { secret, tokenHash } = found;
       return { ...found, secret: secret === null ? null : sealing.open(secret, ['webhook', tokenHash]) };
     },
 
-    async hint(connectionId, resource, count) {
-      const [hinted] = await db
-        .insert(hints)
-        .values({ connectionId, resource, events: count })
-        .onConflictDoUpdate({
-          target: [hints.connectionId, hints.resource],
-          set: {
-            events: sql`${hints.events} + ${count}`,
-            since: sql`case when ${hints.since} < now() - ${HINT_TOLD_FOR} then now() else ${hints.since} end`,
-          },
-        })
-        // now() is the same all through a statement: only a row that is new or renewed has it.
-        .returning({ isNow: sql<boolean>`${hints.since} = now()` });
-      return hinted?.isNow === true;
-    },
+    hint: (connectionId, resource, events) => hinting.load({ connectionId, resource, events }),
 
     async hints(connectionId) {
       const rows = await db
@@ -155,4 +160,46 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
       return marked.length;
     },
   };
+}
+
+interface NewHint {
+  readonly connectionId: string;
+  readonly resource: Resource;
+  readonly events: number;
+}
+
+/** One statement for all; of those that hint at the same, one is told that it is news. */
+async function writeHints(db: Database, given: readonly NewHint[]): Promise<boolean[]> {
+  const sums = new Map<string, { connection_id: string; resource: Resource; events: number }>();
+  const nameOf = ({ connectionId, resource }: NewHint) => JSON.stringify([connectionId, resource]);
+  for (const hint of given) {
+    const { connectionId, resource, events } = hint;
+    const sum = sums.get(nameOf(hint)) ?? { connection_id: connectionId, resource, events: 0 };
+    sums.set(nameOf(hint), { ...sum, events: sum.events + events });
+  }
+  const written = await db
+    .insert(hints)
+    .select(
+      sql`select connection_id, resource, now(), given.events
+          from jsonb_to_recordset(${JSON.stringify([...sums.values()])}::jsonb)
+            as given (connection_id text, resource text, events integer)
+          join ${connections} on ${connections.id} = connection_id
+          order by connection_id, resource`,
+    )
+    .onConflictDoUpdate({
+      target: [hints.connectionId, hints.resource],
+      set: {
+        events: sql`${hints.events} + excluded.events`,
+        since: sql`case when ${hints.since} < now() - ${HINT_TOLD_FOR} then now() else ${hints.since} end`,
+      },
+    })
+    // now() is the same all through a statement: only a row that is new or renewed has it.
+    .returning({
+      connectionId: hints.connectionId,
+      resource: hints.resource,
+      events: hints.events,
+      isNow: sql<boolean>`${hints.since} = now()`,
+    });
+  const news = new Set(written.filter(({ isNow }) => isNow).map(nameOf));
+  return given.map((hint) => news.delete(nameOf(hint)));
 }
