@@ -3,7 +3,6 @@ import type { MaesnSync } from '../client.js';
 import { parseWebhookBody } from '../maesn/webhook-event.js';
 import type { WebhookBody, WebhookEvent } from '../maesn/webhook-event.js';
 import type { Resource } from '../spec/resources.js';
-import type { Connection } from '../store/index.js';
 import { hintedSignal, reauthorizeConnectionStart, revokedSignal, syncConnectionId } from '../workflows/messages.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, ignoreNotRunning } from './errors.js';
@@ -39,9 +38,12 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
   }
 
   /** What counts is Maesn's answer to a probe, which the Workflow asks for: an old or repeated event changes nothing. */
-  async function checkRevoked({ connectionId: id, keyVersion }: Connection, events: Of<'loginRevoked'>): Promise<void> {
+  async function checkRevoked(id: string, events: Of<'loginRevoked'>): Promise<void> {
     const [event] = events;
     if (event === undefined) return;
+    const connection = await store.connections.find(id);
+    if (connection === undefined) throw unknown();
+    const { keyVersion } = connection;
     await store.journal.add({
       connectionId: id,
       actor: MAESN,
@@ -70,12 +72,9 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
       if (expiresAt !== null && expiresAt <= now) throw refused('The subscription has expired');
       const { events, ignored } = requireEvents(parseWebhookBody(body.toString('utf8'), now));
       // Whatever an event says, it is only about the connection that the callback URL was made for.
-      const connection = await store.connections.find(id);
-      if (connection === undefined) throw unknown();
-
       await hint(id, ofKind(events, 'changed'));
       await markDeleted(id, ofKind(events, 'deleted'));
-      await checkRevoked(connection, ofKind(events, 'loginRevoked'));
+      await checkRevoked(id, ofKind(events, 'loginRevoked'));
       return { accepted: events.length, ignored };
     },
   };
