@@ -1,4 +1,5 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
+import type { WorkflowHandle } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { webhookKinds } from '../src/spec/webhook-resources.js';
@@ -7,6 +8,8 @@ import { createSkippingClient } from './support/skipping-client.js';
 import { waitFor } from './support/wait.js';
 import { post, sign, startWebhookHarness, subscribed, webhookOf } from './support/webhooks.js';
 import type { WebhookHarness } from './support/webhooks.js';
+
+type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
 const DAY_MS = 86_400_000;
 
