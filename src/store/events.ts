@@ -1,5 +1,5 @@
 /** The outbox: what the application must be told, in the order in which it happened. */
-import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { events } from './schema.js';
 import type { EventData, EventType } from './schema.js';
@@ -40,9 +40,14 @@ export interface Events {
   nextUndelivered(connectionId: string): Promise<Event | undefined>;
   delivered(id: number): Promise<void>;
   deliveryFailed(id: number, error: string): Promise<void>;
+  /** Deletes what was delivered long ago; where nobody receives events, whatever is that old. */
+  forget(connectionId: string, options?: { readonly undelivered: boolean }): Promise<void>;
   /** To be delivered once more, under the same id. Answers the connections that it concerns. */
   replay(ids: readonly number[]): Promise<string[]>;
 }
+
+/** How long events can be read and replayed. */
+const KEPT_FOR = sql`interval '30 days'`;
 
 export function createEvents(db: Database): Events {
   const columns = {
@@ -97,6 +102,18 @@ export function createEvents(db: Database): Events {
         .update(events)
         .set({ attempts: sql`${events.attempts} + 1`, lastError })
         .where(eq(events.id, id));
+    },
+
+    async forget(connectionId, { undelivered } = { undelivered: false }) {
+      await db
+        .delete(events)
+        .where(
+          and(
+            eq(events.connectionId, connectionId),
+            lt(events.createdAt, sql`now() - ${KEPT_FOR}`),
+            undelivered ? undefined : isNotNull(events.deliveredAt),
+          ),
+        );
     },
 
     async replay(ids) {
