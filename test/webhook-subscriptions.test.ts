@@ -49,10 +49,13 @@ const closed = (connectionId: string) =>
 async function daysOfLooks(connectionId: string, firstRunId: string): Promise<number[]> {
   const days: number[] = [];
   let began: number | undefined;
-  for (let runId: string | null | undefined = firstRunId; runId !== null && runId !== undefined && runId !== '';) {
-    const { events } = await harness.temporal.workflow.getHandle(`webhooks/${connectionId}`, runId).fetchHistory();
-    const end = events?.at(-1);
-    began ??= tsToMs(events?.[0]?.eventTime);
+  let runId: string | undefined = firstRunId;
+  while (runId !== undefined) {
+    const history: History = await harness.temporal.workflow
+      .getHandle(`webhooks/${connectionId}`, runId)
+      .fetchHistory();
+    const end = history.events?.at(-1);
+    began ??= tsToMs(history.events?.[0]?.eventTime);
     days.push(Math.round(((tsToMs(end?.eventTime) - began) / DAY_MS) * 10) / 10);
     runId = end?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? undefined;
   }

@@ -107,8 +107,9 @@ describe('a request that is not Maesn’s', () => {
     readonly chunked?: boolean;
     readonly signature?: string | undefined;
   }
-  /** What would delete an invoice, if it were believed. */
-  const deletion = () => JSON.stringify(eventOf({ eventType: 'DELETED', resourceId: key }));
+  /** What would delete an invoice, if it were believed; always the same bytes. */
+  const filterDate = new Date().toISOString();
+  const deletion = () => JSON.stringify(eventOf({ eventType: 'DELETED', resourceId: key, filterDate }));
   const garbled = (text: string): Forged => ({ body: text, signature: sign(secret, text) });
   const unconfirmed = async (expiresAt?: Date): Promise<Forged> => {
     const token = randomBytes(32).toString('base64url');
