@@ -13,7 +13,7 @@ import type { CallbackOptions } from './callbacks.js';
 import { logRequests } from './log-requests.js';
 import { NOTE_STYLE } from './note-page.js';
 import { errorToProblem, toProblem, tooLarge } from './problem.js';
-import { limitRate } from './rate-limit.js';
+import { limitGuesses, limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
 import { createRoutes } from './routes/index.js';
 import { SIGN_IN_PATH, createSignIn } from './sign-in.js';
@@ -56,7 +56,8 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   app.use(requireOwnHost(tokens));
   app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
   app.use(requireSameOrigin((path) => isPublic(path) && path !== SIGN_IN_PATH));
-  app.use(limitRate({ perMinute: options.requestsPerMinute, isPublic }));
+  app.use(limitRate(options.requestsPerMinute, isPublic));
+  app.use(limitGuesses((path) => /^\/(?:callback\/|sign-in$)/.test(path)));
 
   const toTemporalUi = (workflowId: string) =>
     temporalUi === undefined
