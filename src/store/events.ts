@@ -41,13 +41,13 @@ export interface Events {
   delivered(id: number): Promise<void>;
   deliveryFailed(id: number, error: string): Promise<void>;
   /** Deletes what was delivered long ago; where nobody receives events, whatever is that old. */
-  forget(connectionId: string, options?: { readonly undelivered: boolean }): Promise<void>;
+  forget(connectionId: string, options?: { readonly undelivered?: boolean; readonly now?: Date }): Promise<void>;
   /** To be delivered once more, under the same id. Answers the connections that it concerns. */
   replay(ids: readonly number[]): Promise<string[]>;
 }
 
 /** How long events can be read and replayed. */
-const KEPT_FOR = sql`interval '30 days'`;
+const KEPT_FOR_MS = 30 * 86_400_000;
 
 export function createEvents(db: Database): Events {
   const columns = {
@@ -104,13 +104,13 @@ export function createEvents(db: Database): Events {
         .where(eq(events.id, id));
     },
 
-    async forget(connectionId, { undelivered } = { undelivered: false }) {
+    async forget(connectionId, { undelivered = false, now = new Date() } = {}) {
       await db
         .delete(events)
         .where(
           and(
             eq(events.connectionId, connectionId),
-            lt(events.createdAt, sql`now() - ${KEPT_FOR}`),
+            lt(events.createdAt, new Date(now.getTime() - KEPT_FOR_MS)),
             undelivered ? undefined : isNotNull(events.deliveredAt),
           ),
         );
