@@ -1,5 +1,5 @@
 /** The outbox: what the application must be told, in the order in which it happened. */
-import { and, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { events } from './schema.js';
 import type { EventData, EventType } from './schema.js';
@@ -35,6 +35,8 @@ export interface Events {
   add(event: NewEvent): Promise<void>;
   /** What came after event `afterId`, oldest first. */
   list(options: ListEventsOptions): Promise<Event[]>;
+  /** Newest first. */
+  latest(connectionId: string, limit: number): Promise<Event[]>;
   find(id: number): Promise<Event | undefined>;
   /** The oldest event of a connection that its application has not taken. */
   nextUndelivered(connectionId: string): Promise<Event | undefined>;
@@ -73,6 +75,14 @@ export function createEvents(db: Database): Events {
           and(gt(events.id, afterId), connectionId === undefined ? undefined : eq(events.connectionId, connectionId)),
         )
         .orderBy(events.id)
+        .limit(limit),
+
+    latest: (connectionId, limit) =>
+      db
+        .select(columns)
+        .from(events)
+        .where(eq(events.connectionId, connectionId))
+        .orderBy(desc(events.id))
         .limit(limit),
 
     async find(id) {
