@@ -60,6 +60,7 @@ function reportsOf({ state, resources, lastReport }: SyncStatus): SyncStatus['re
 
 function showResources(status: SyncStatus, now: Date): Markup | '' {
   const reports = reportsOf(status);
+  const { connectionId } = status.connection;
   const names = [...new Set([...keysOf(reports), ...keysOf(status.freshness)])];
   if (names.length === 0) return '';
   return html`
@@ -79,7 +80,7 @@ function showResources(status: SyncStatus, now: Date): Markup | '' {
             </tr>
           </thead>
           <tbody>
-            ${names.map((name) => showResource(name, reports[name], status.freshness[name]?.asOf, now))}
+            ${names.map((name) => showResource(connectionId, name, reports[name], status.freshness[name]?.asOf, now))}
           </tbody>
         </table>
       </div>
@@ -87,7 +88,13 @@ function showResources(status: SyncStatus, now: Date): Markup | '' {
   `;
 }
 
-function showResource(name: Resource, report: ResourceReport | undefined, asOf: Date | undefined, now: Date): Markup {
+function showResource(
+  connectionId: string,
+  name: Resource,
+  report: ResourceReport | undefined,
+  asOf: Date | undefined,
+  now: Date,
+): Markup {
   const { status = 'waiting', pages = 0, totalPages, records = 0, flagged = 0, retries = 0 } = report ?? {};
   const progress =
     totalPages === undefined
@@ -96,7 +103,7 @@ function showResource(name: Resource, report: ResourceReport | undefined, asOf: 
           ${totalPages}`;
   return html`
     <tr>
-      <th scope="row">${name}</th>
+      <th scope="row"><a href="/ui/connections/${connectionId}/records/${name}">${name}</a></th>
       <td>${status}</td>
       <td class="progress">${progress}</td>
       <td class="number">${records}</td>

@@ -5,6 +5,8 @@ import { Hono } from 'hono';
 import type { Context } from 'hono';
 import { raw } from 'hono/html';
 import { MaesnSyncError } from '../../client.js';
+import { parseInput } from '../../client/errors.js';
+import { resourceName } from '../../client/inputs.js';
 import type { MaesnSync, StartSyncOptions } from '../../client.js';
 import type { BackendEnv } from '../access.js';
 import { PROBLEM_STATUSES } from '../problem.js';
@@ -13,6 +15,7 @@ import { toPage } from './layout.js';
 import type { PageOptions } from './layout.js';
 import { PAGE_SIZE, showAddForm, showList } from './list.js';
 import { createLive } from './live.js';
+import { RECORDS_A_PAGE, showRecords } from './records.js';
 
 export interface PageSettings {
   readonly sync: MaesnSync;
@@ -102,6 +105,17 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
     const sync = clientOf(c);
     const { connectionId } = await sync.connection(c.req.param('id'));
     return live.stream(c, `connection ${connectionId}`, () => renderConnection(sync, connectionId));
+  });
+
+  app.get('/ui/connections/:id/records/:resource', async (c) => {
+    const { id, resource } = c.req.param();
+    const records = await clientOf(c).records(id, parseInput(resourceName, resource), {
+      limit: RECORDS_A_PAGE,
+      afterKey: c.req.query('after'),
+      includeDeleted: true,
+    });
+    const shown = showRecords({ connectionId: id, resource, records }, new Date());
+    return toPage(c, { title: `${resource} of ${id}`, live: shown, signedIn: secured });
   });
 
   app.post('/ui/connections', async (c) => {

@@ -6,9 +6,9 @@ import type { Markup } from './layout.js';
 const BADGES = {
   Syncing: ['●', 'busy', 'Syncing'],
   Retrying: ['↻', 'warn', 'Retrying'],
-  AwaitingReauthorization: ['✋', 'bad', 'Must sign in'],
-  Paused: ['⏸', 'held', 'Paused'],
-  Held: ['⏸', 'held', 'Held'],
+  AwaitingReauthorization: ['!', 'bad', 'Must sign in'],
+  Paused: ['‖', 'held', 'Paused'],
+  Held: ['‖', 'held', 'Held'],
   Idle: ['✓', 'good', 'Up to date'],
   Completed: ['✓', 'good', 'Completed'],
   Failed: ['✕', 'bad', 'Failed'],
