@@ -1,17 +1,9 @@
 import type { Client } from '@temporalio/client';
+import type { EventReceiver } from '../application/send-event.js';
 import type { MaesnClient } from '../maesn/client.js';
 import type { Store } from '../store/index.js';
 import type { ReauthorizationTimes } from '../workflows/messages.js';
 import type { AttemptOptions } from './attempt.js';
-
-/** Where the application receives events. */
-export interface EventReceiver {
-  readonly url: string;
-  /** `whsec_...` (Standard Webhooks). */
-  readonly secret: string;
-  /** Whether it may be at a private or loopback address. */
-  readonly allowPrivate: boolean;
-}
 
 export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
   /** Absent: events stay in the outbox, where the HTTP API reads them. */
@@ -20,6 +12,12 @@ export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
   readonly publicUrl?: string | undefined;
   /** How long one call of pullResource walks before it hands back to its Workflow. */
   readonly walkForMs: number;
+  /** The same of deliverEvents. */
+  readonly deliverForMs: number;
+  /** How many of a Worker's Activities may be deliverEvents at the same time. */
+  readonly deliverAtOnce: number;
+  /** How long an event that was delivered, or that nobody is to receive, stays in the outbox. */
+  readonly keepEventsForMs: number;
 }
 
 /** What Activities are built with. */

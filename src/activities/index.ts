@@ -2,6 +2,7 @@ import type { ActivityDependencies } from './dependencies.js';
 import { safely } from './failure.js';
 import { createPauseConnection, createReadHints, createReadHolds, createResumeConnection } from './holds.js';
 import { createCheckLogin } from './check-login.js';
+import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
 import {
@@ -21,6 +22,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     resumeConnection: safely(createResumeConnection(dependencies)),
     readHints: safely(createReadHints(dependencies)),
     tellApplication: safely(createTellApplication(dependencies)),
+    deliverEvents: safely(createDeliverEvents(dependencies)),
     checkLogin: createCheckLogin(dependencies),
     joinReauthorization: safely(createJoinReauthorization(dependencies)),
     leaveReauthorization: safely(createLeaveReauthorization(dependencies)),

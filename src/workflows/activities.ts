@@ -37,3 +37,19 @@ export const {
     nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused'],
   },
 });
+
+/** Sends to the application: waited for without end, since its events come in order. */
+export const { deliverEvents } = proxyActivities<Activities>({
+  // Far above the minute that it delivers and the 15 seconds of the request that may then be in flight.
+  startToCloseTimeout: '5 minutes',
+  // As above.
+  heartbeatTimeout: '15 seconds',
+  retry: {
+    // A receiver that is being deployed is back in seconds.
+    initialInterval: '5 seconds',
+    backoffCoefficient: 2,
+    // Whoever has repaired the receiver sees within ten minutes that it works.
+    maximumInterval: '10 minutes',
+    // And no maximumAttempts: no event is given up.
+  },
+});

@@ -1,2 +1,3 @@
+export { deliverEvents } from './deliver-events.js';
 export { reauthorizeConnection } from './reauthorize-connection.js';
 export { syncConnection } from './sync-connection.js';

@@ -174,6 +174,12 @@ export interface DeliverEventsInput {
   readonly connectionId: string;
 }
 
+export interface DeliverEventsResult {
+  readonly delivered: number;
+  /** Some are left, and may be tried at once. */
+  readonly more: boolean;
+}
+
 /** Something is in the outbox. */
 export const eventsAddedSignal = defineSignal('eventsAdded');
 

@@ -35,6 +35,9 @@ export interface Harness {
     readonly targetSystem?: string;
     readonly account?: object;
   }): Promise<{ readonly connectionId: string; readonly account: SandboxAccount }>;
+  /** As a deployment does: Activities are handed over, and nothing is done until `startWorker`. */
+  stopWorker(): Promise<void>;
+  startWorker(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,16 +71,29 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
   const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection }));
   const temporal = client(skipTime.includes('started by client'));
-  const worker = await createSyncWorker({
-    config,
-    connection,
-    namespace: 'default',
-    temporal: client(skipTime.includes('started by Activities')),
-    store,
-    maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
-    workflowBundlePath: inject('workflowBundlePath'),
-  });
-  const running = worker.run();
+  const activitiesTemporal = client(skipTime.includes('started by Activities'));
+  const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
+  let stop = async (): Promise<void> => {};
+
+  async function startWorker(): Promise<void> {
+    const worker = await createSyncWorker({
+      config,
+      connection,
+      namespace: 'default',
+      temporal: activitiesTemporal,
+      store,
+      maesn,
+      workflowBundlePath: inject('workflowBundlePath'),
+    });
+    const running = worker.run();
+    stop = async () => {
+      stop = async () => {};
+      worker.shutdown();
+      await running;
+    };
+  }
+
+  await startWorker();
   const sync = createMaesnSync({
     temporal,
     store,
@@ -95,9 +111,10 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
       await sync.addConnection({ connectionId, targetSystem, accountKey: account.accountKey });
       return { connectionId, account };
     },
+    stopWorker: () => stop(),
+    startWorker,
     async close() {
-      worker.shutdown();
-      await running;
+      await stop();
       await connection.close();
       await store.close();
       await sandbox.close();
