@@ -128,7 +128,6 @@ const NETWORK_REASONS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'is not reachable from here',
   ENETUNREACH: 'is not reachable from here',
   ETIMEDOUT: 'did not take the connection in time',
-  EPROTO: 'does not speak TLS there',
 };
 
 function networkReason(error: unknown, timeoutMs: number): string {
@@ -136,6 +135,7 @@ function networkReason(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return 'could not be reached';
   const code = 'code' in error ? String(error.code) : undefined;
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return `did not answer within ${timeoutMs / 1000} s`;
+  if (code?.startsWith('ERR_SSL_') === true) return `does not speak TLS as expected (${code})`;
   const reason = code === undefined ? undefined : NETWORK_REASONS[code];
   return reason === undefined ? `could not be reached: ${error.message.slice(0, 200)}` : `${reason} (${code})`;
 }

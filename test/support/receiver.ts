@@ -39,8 +39,9 @@ export interface Receiver {
   readonly taken: readonly Delivery[];
   /** Requests whose signature is wrong; answered with 401. */
   readonly forged: readonly string[];
-  /** Where it sends with a 3xx; requests that arrive there are in `redirected`. */
-  readonly redirected: readonly string[];
+  /** Where it sends with a 3xx, and how many requests have arrived there. */
+  readonly elsewhere: string;
+  readonly redirected: number;
   /** From now on. */
   answer(answer: Answer | ((delivery: Delivery) => Answer)): void;
   /** Nobody listens any more. */
@@ -58,7 +59,7 @@ export async function startReceiver({ secret = newSecret() } = {}): Promise<Rece
   const sent: Delivery[] = [];
   const taken: Delivery[] = [];
   const forged: string[] = [];
-  const redirected: string[] = [];
+  let redirected = 0;
   let answerTo: (delivery: Delivery) => Answer = () => 204;
 
   async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -94,7 +95,7 @@ export async function startReceiver({ secret = newSecret() } = {}): Promise<Rece
   async function up(): Promise<void> {
     server = createServer((request, response) => {
       if (request.url === '/elsewhere') {
-        redirected.push(request.url);
+        redirected += 1;
         response.end();
         return;
       }
@@ -121,7 +122,10 @@ export async function startReceiver({ secret = newSecret() } = {}): Promise<Rece
     sent,
     taken,
     forged,
-    redirected,
+    elsewhere: `http://127.0.0.1:${port}/elsewhere`,
+    get redirected() {
+      return redirected;
+    },
     answer(answer) {
       answerTo = typeof answer === 'function' ? answer : () => answer;
     },
