@@ -29,6 +29,7 @@ export interface Harness {
   readonly store: Store;
   readonly sync: MaesnSync;
   readonly temporal: Client;
+  readonly taskQueue: string;
   /** An account in the sandbox and the connection that opens it. */
   connect(options: {
     readonly records: Partial<Record<Resource, number>>;
@@ -105,6 +106,7 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
     store,
     sync,
     temporal,
+    taskQueue,
     async connect({ records, targetSystem = 'sevdesk', account: more = {} }) {
       const account = sandbox.addAccount({ targetSystem, records, ...more });
       const connectionId = `c-${randomBytes(5).toString('hex')}`;
