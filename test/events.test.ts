@@ -295,6 +295,94 @@ describe('the Workflow', () => {
   });
 });
 
+describe('one Activity', () => {
+  const occasions = (connectionId: string, times: number) =>
+    Array.from(
+      { length: times },
+      (_, index) => ({ connectionId, type: 'sync.started', occasion: `${index}` }) as const,
+    );
+
+  it('ends after its time, and says that there is more', async () => {
+    const connectionId = await connect();
+    for (const event of occasions(connectionId, 3)) await harness.store.events.add(event);
+    const { deliver } = workerOf(connectionId, { deliverForMs: 0 });
+    expect(await deliver()).toEqual({ delivered: 1, more: true });
+    expect(await deliver()).toEqual({ delivered: 1, more: true });
+    expect(await deliver()).toEqual({ delivered: 1, more: false });
+    expect(await deliver()).toEqual({ delivered: 0, more: false });
+    expectOnceInOrder(connectionId, await outbox(connectionId));
+  });
+
+  it('that got on before it failed hands back, so that the delays begin anew', async () => {
+    const connectionId = await connect();
+    for (const event of occasions(connectionId, 3)) await harness.store.events.add(event);
+    const { deliver } = workerOf(connectionId);
+    receiver.answer(() => (of(receiver.taken, connectionId).length === 0 ? 204 : 500));
+    expect(await deliver()).toEqual({ delivered: 1, more: true });
+    await expect(deliver()).rejects.toMatchObject({
+      type: 'EventNotTaken',
+      nonRetryable: false,
+      message: expect.stringContaining('1 event waits behind it. Sent again until it is taken; 2 in vain so far.'),
+    });
+    receiver.answer(204);
+    expect(await deliver()).toEqual({ delivered: 2, more: false });
+  });
+
+  it('gives way when the Worker delivers enough already, and so leaves room for syncs', async () => {
+    const connectionId = await connect();
+    await harness.store.events.add({ connectionId, type: 'sync.started', occasion: '1' });
+    const { deliver } = workerOf(connectionId, { deliverAtOnce: 1 });
+    receiver.answer('slow');
+    const first = deliver();
+    await sentTimes(connectionId, 1);
+    await expect(deliver()).rejects.toMatchObject({ type: 'DeliveredLater', nonRetryable: false });
+    await receiver.down();
+    await expect(first).rejects.toMatchObject({ type: 'EventNotTaken' });
+    await receiver.up();
+    receiver.answer(204);
+    expect(await deliver()).toEqual({ delivered: 1, more: false });
+  });
+
+  it('that finds no receiver any more leaves the events where they are', async () => {
+    const connectionId = await connect();
+    await harness.store.events.add({ connectionId, type: 'sync.started', occasion: '1' });
+    const { deliver } = workerOf(connectionId, { eventReceiver: undefined });
+    expect(await deliver()).toEqual({ delivered: 0, more: false });
+    expect(await outbox(connectionId)).toMatchObject([{ deliveredAt: null, attempts: 0 }]);
+  });
+});
+
+describe('the outbox forgets', () => {
+  /** So long ago that everything is. */
+  const OLD = { keepEventsForMs: -60_000 };
+
+  it('what was delivered long ago, and never what was not', async () => {
+    const connectionId = await connect();
+    await harness.store.events.add({ connectionId, type: 'sync.started', occasion: '1' });
+    await workerOf(connectionId).deliver();
+    await harness.store.events.add({ connectionId, type: 'sync.started', occasion: '2' });
+    receiver.answer(500);
+    // Not long enough ago.
+    await expect(workerOf(connectionId).deliver()).rejects.toThrow('not taken');
+    expect(await outbox(connectionId)).toHaveLength(2);
+    await expect(workerOf(connectionId, OLD).deliver()).rejects.toThrow('not taken');
+    expect(await outbox(connectionId)).toMatchObject([{ deliveredAt: null, attempts: 2 }]);
+  });
+
+  it('without a receiver what happened long ago, and of no other connection', async () => {
+    const [connectionId, other] = [await connect(), await connect()];
+    const event = { type: 'sync.started', occasion: '1' } as const;
+    await harness.store.events.add({ ...event, connectionId: other });
+    const nobody = { eventReceiver: undefined };
+    await workerOf(connectionId, nobody).tell({ ...event, connectionId });
+    await workerOf(connectionId, nobody).tell({ ...event, connectionId, occasion: '2' });
+    expect(await outbox(connectionId)).toHaveLength(2);
+    await workerOf(connectionId, { ...nobody, ...OLD }).tell({ ...event, connectionId, occasion: '3' });
+    expect(await outbox(connectionId)).toEqual([]);
+    expect(await outbox(other)).toHaveLength(1);
+  });
+});
+
 /** What a Worker with other options does for a connection. */
 function workerOf(connectionId: string, options: object = {}) {
   const dependencies = {

@@ -198,10 +198,12 @@ it('a caller that gives up ends the request with its own reason', async () => {
   const controller = new AbortController();
   const before = receiver.sent.length;
   const sending = sender()(EVENT, controller.signal);
-  const ended = expect(sending).rejects.toThrow('the Worker stops');
-  await waitFor('it was sent', () => receiver.sent.length > before);
-  controller.abort(new Error('the Worker stops'));
-  await ended;
+  await Promise.all([
+    expect(sending).rejects.toThrow('the Worker stops'),
+    waitFor('it was sent', () => receiver.sent.length > before).then(() =>
+      controller.abort(new Error('the Worker stops')),
+    ),
+  ]);
 });
 
 /** As a URL has it, and what it means. */
