@@ -17,7 +17,6 @@ import {
   errorRule,
 } from '../src/spec/error-guide.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
-import { EVENT_MEANINGS, EVENT_TYPES } from '../src/store/schema.js';
 
 const ACTIONS = {
   retry: 'retried',
@@ -106,7 +105,7 @@ async function resolve<Value>(value: Value | Promise<Value> | (() => Value | Pro
 }
 
 /** The documents that have generated sections. */
-export const DOCUMENTS = ['README.md', 'docs/cli.md', 'docs/events.md'];
+export const DOCUMENTS = ['README.md', 'docs/cli.md'];
 
 /** Name -> Markdown. */
 export const SECTIONS: Readonly<Record<string, string>> = {
@@ -132,10 +131,6 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   'exit codes': table(
     ['exit code', 'meaning'],
     Object.entries(EXIT_CODES).map(([code, meaning]) => [code, meaning]),
-  ),
-  events: table(
-    ['type', 'when'],
-    EVENT_TYPES.map((type) => [`\`${type}\``, EVENT_MEANINGS[type]]),
   ),
   resources: table(
     ['resource', 'path', 'key', 'modified', 'second walk'],

@@ -198,6 +198,13 @@ export function readConfig({ env = process.env, overrides = {}, sandbox = false 
     if (parsed.data.MAESN_SYNC_EVENTS_SECRET === undefined) {
       wrong.push('MAESN_SYNC_EVENTS_SECRET: must be set with MAESN_SYNC_EVENTS_URL, so that events can be verified');
     }
+    const { protocol, username, password } = new URL(parsed.data.MAESN_SYNC_EVENTS_URL);
+    if (protocol !== 'https:' && !parsed.data.MAESN_SYNC_EVENTS_ALLOW_PRIVATE) {
+      wrong.push('MAESN_SYNC_EVENTS_URL: must be https, unless MAESN_SYNC_EVENTS_ALLOW_PRIVATE is true');
+    }
+    if (username !== '' || password !== '') {
+      wrong.push('MAESN_SYNC_EVENTS_URL: must not hold a user name or password; events are known by their signature');
+    }
   }
   if (!parsed.success || wrong.length > 0)
     throw new ConfigError(`The environment is not right:\n  ${wrong.join('\n  ')}`);

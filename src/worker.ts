@@ -30,6 +30,9 @@ export interface SyncWorkerOptions {
 /** How often an Activity says that it is alive; a cancellation or a pause reaches it as fast. */
 const HEARTBEAT_EVERY_MS = 3_000;
 const WALK_FOR_MS = 5 * 60_000;
+const DELIVER_FOR_MS = 60_000;
+/** A month: time to find out that events were missed, and to read or replay them. */
+const KEEP_EVENTS_FOR_MS = 30 * 86_400_000;
 
 export async function createSyncWorker(options: SyncWorkerOptions): Promise<Worker> {
   const { config, connection, namespace, temporal, store, maesn } = options;
@@ -48,6 +51,10 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
         timeScale: config.MAESN_RETRY_TIME_SCALE,
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         walkForMs: WALK_FOR_MS,
+        deliverForMs: DELIVER_FOR_MS,
+        // A fifth: a receiver that hangs must not keep the syncs from running.
+        deliverAtOnce: Math.ceil(config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES / 5),
+        keepEventsForMs: KEEP_EVENTS_FOR_MS,
         ...reauthorizationTimes(config),
         eventReceiver: eventReceiver(config),
         publicUrl: config.MAESN_SYNC_PUBLIC_URL,

@@ -29,6 +29,8 @@ afterAll(async () => {
 const run = (args: readonly string[], options: RunCliOptions = {}): Promise<CliResult> =>
   runCli(args, { ...options, env: { MAESN_SYNC_URL: backend.url, MAESN_SYNC_TOKEN: TEST_TOKEN, ...options.env } });
 
+const takenOf = (connectionId: string) => receiver.taken.filter(({ data }) => data.connectionId === connectionId);
+
 describe('a sync', () => {
   it('is waited for to its end, with progress, and ends the command as it ended', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 250, bills: 5 } });
@@ -99,13 +101,13 @@ it('records and events are listed, found and replayed', async () => {
   expect(JSON.parse((await run(['records', connectionId, 'items', key])).stdout)).toMatchObject({ key });
   expect(await run(['records', connectionId, 'items', 'none'])).toMatchObject({ code: 3 });
 
-  await waitFor('both events are taken', () => receiver.takenOf(connectionId).length === 2);
+  await waitFor('both events are taken', () => takenOf(connectionId).length === 2);
   const events = z
     .array(z.object({ id: z.number(), type: z.string() }))
     .parse(JSON.parse((await run(['events', 'list', '--connection', connectionId, '--json'])).stdout));
   expect(events.map(({ type }) => type)).toEqual(['sync.started', 'sync.completed']);
   expect(await run(['events', 'replay', String(events[0]?.id)])).toMatchObject({ code: 0 });
-  await waitFor('it came again', () => receiver.takenOf(connectionId).length === 3);
+  await waitFor('it came again', () => takenOf(connectionId).length === 3);
   expect(await run(['events', 'replay', 'soon'])).toMatchObject({ code: 2 });
 });
 

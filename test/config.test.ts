@@ -50,6 +50,28 @@ describe('the environment', () => {
     expect(readConfig({ env, sandbox: true }).MAESN_RETRY_TIME_SCALE).toBe(60);
   });
 
+  it.each([
+    [{ MAESN_SYNC_EVENTS_SECRET: undefined }, 'MAESN_SYNC_EVENTS_SECRET: must be set with MAESN_SYNC_EVENTS_URL'],
+    [{ MAESN_SYNC_EVENTS_URL: 'http://127.0.0.1/hooks' }, 'must be https, unless MAESN_SYNC_EVENTS_ALLOW_PRIVATE'],
+    [{ MAESN_SYNC_EVENTS_URL: 'https://me:word@app.example.com' }, 'must not hold a user name or password'],
+  ])('refuses events that could not be verified or would travel in the clear: %j', (change, message) => {
+    const right = {
+      MAESN_SYNC_EVENTS_URL: 'https://app.example.com/hooks',
+      MAESN_SYNC_EVENTS_SECRET: `whsec_${Buffer.alloc(32, 1).toString('base64')}`,
+    };
+    expect(() => readConfig({ env: right })).not.toThrow();
+    expect(() => readConfig({ env: { ...right, ...change } })).toThrow(message);
+  });
+
+  it('lets events travel in the clear where that is said', () => {
+    const env = {
+      MAESN_SYNC_EVENTS_URL: 'http://127.0.0.1/hooks',
+      MAESN_SYNC_EVENTS_SECRET: `whsec_${Buffer.alloc(32, 1).toString('base64')}`,
+      MAESN_SYNC_EVENTS_ALLOW_PRIVATE: 'true',
+    };
+    expect(readConfig({ env }).MAESN_SYNC_EVENTS_ALLOW_PRIVATE).toBe(true);
+  });
+
   it('names all that a process cannot do without', () => {
     const config = readConfig({ env: { MAESN_API_KEY: 'k' } });
     expect(() => requireVariables(config, 'MAESN_API_KEY', 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY')).toThrow(

@@ -8,7 +8,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   spec: [],
   maesn: ['spec'],
   store: ['spec', 'maesn'],
-  // Of the store, the type of an event alone.
+  // Besides Maesn the other one that is spoken to over HTTP.
   application: [],
   // Of the Workflows only the names of their messages and ids: what they say to each other over Temporal.
   activities: ['application', 'spec', 'maesn', 'store', 'workflows/messages'],

@@ -1,40 +1,68 @@
-/** Delivers what is in the outbox of a connection, in the order in which it happened. */
-import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity';
-import { DeliveryError, createSendEvent, eventId } from '../application/send-event.js';
-import type { DeliverEventsResult } from '../workflows/messages.js';
+/**
+ * Delivers a connection's events to the application, one after the other in the order in which they happened. The first
+ * that is not taken blocks those behind it, and is sent again under the same id until it is.
+ */
+import { cancellationDetails, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { SendEventError, createSendEvent, eventId } from '../application/send-event.js';
+import type { SendEvent } from '../application/send-event.js';
+import type { Event } from '../store/index.js';
+import type { DeliverEventsInput, DeliverEventsResult } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
-import type { OfConnection } from './holds.js';
+import { deliveredLater, eventNotTaken, workerShutdown } from './failure.js';
 
-/** Then the Workflow is asked again: an Activity that has much to do is not taken for one that hangs. */
-const DELIVER_FOR_MS = 60_000;
-
-export function createDeliverEvents({ store, options: { eventReceiver } }: ActivityDependencies) {
+export function createDeliverEvents({ store, options }: ActivityDependencies) {
+  const { eventReceiver, deliverForMs, deliverAtOnce, keepEventsForMs, heartbeatEveryMs } = options;
   const send = eventReceiver === undefined ? undefined : createSendEvent(eventReceiver);
+  let underWay = 0;
 
-  /**
-   * One after the other: an event that is not taken holds up those behind it, so that their order stays. Who dies between an
-   * answer and its note sends that event again, under the same id.
-   */
-  return async function deliverEvents({ connectionId }: OfConnection): Promise<DeliverEventsResult> {
-    const until = Date.now() + DELIVER_FOR_MS;
-    const signal = cancellationSignal();
-    await store.events.forget(connectionId);
-    for (let delivered = 0; ; delivered += 1) {
-      const event = send === undefined ? undefined : await store.events.nextUndelivered(connectionId);
-      if (event === undefined || send === undefined) return { delivered, more: false };
-      if (Date.now() >= until) return { delivered, more: true };
+  return async function deliverEvents({ connectionId }: DeliverEventsInput): Promise<DeliverEventsResult> {
+    // There is no receiver any more: the events stay where the HTTP API reads them.
+    if (send === undefined) return { delivered: 0, more: false };
+    if (underWay >= deliverAtOnce) throw deliveredLater(deliverAtOnce);
+    underWay += 1;
+    const ticking = setInterval(() => heartbeat(), heartbeatEveryMs);
+    try {
       heartbeat();
-      try {
-        await send(event, signal);
-      } catch (error) {
-        if (!(error instanceof DeliveryError)) throw error;
-        await store.events.deliveryFailed(event.id, error.message);
-        throw ApplicationFailure.create({
-          type: 'NotDelivered',
-          message: `The application ${error.message}, when it was sent ${event.type} (${eventId(event)}); all later events of ${connectionId} wait behind it.`,
-        });
-      }
-      await store.events.delivered(event.id);
+      const before = new Date(Date.now() - keepEventsForMs);
+      await store.events.prune({ connectionId, before, undelivered: false });
+      return await deliverInOrder(connectionId, send);
+    } catch (error) {
+      throw cancellationDetails()?.workerShutdown === true ? workerShutdown() : error;
+    } finally {
+      clearInterval(ticking);
+      underWay -= 1;
     }
   };
+
+  async function deliverInOrder(connectionId: string, sendEvent: SendEvent): Promise<DeliverEventsResult> {
+    const until = Date.now() + deliverForMs;
+    let delivered = 0;
+    for (;;) {
+      const event = await store.events.nextUndelivered(connectionId);
+      if (event === undefined) return { delivered, more: false };
+      if (delivered > 0 && Date.now() >= until) return { delivered, more: true };
+      try {
+        await sendEvent(event, cancellationSignal());
+      } catch (error) {
+        if (!(error instanceof SendEventError)) throw error;
+        await store.events.deliveryFailed(event.id, error.message);
+        // It got on: in an Activity of its own the next failure is again the first, with the shortest delay.
+        if (delivered > 0) return { delivered, more: true };
+        throw await notTaken(event, error.message);
+      }
+      await store.events.delivered(event.id);
+      delivered += 1;
+    }
+  }
+
+  async function notTaken(event: Event, reason: string): Promise<Error> {
+    const undelivered = await store.events.countUndelivered(event.connectionId);
+    return eventNotTaken({
+      id: eventId(event),
+      type: event.type,
+      failureCount: event.attempts + 1,
+      reason,
+      behind: Math.max(0, undelivered - 1),
+    });
+  }
 }

@@ -12,6 +12,12 @@ export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
   readonly publicUrl?: string | undefined;
   /** How long one call of pullResource walks before it hands back to its Workflow. */
   readonly walkForMs: number;
+  /** The same of deliverEvents. */
+  readonly deliverForMs: number;
+  /** How many of a Worker's Activities may be deliverEvents at the same time. */
+  readonly deliverAtOnce: number;
+  /** How long an event that was delivered, or that nobody is to receive, stays in the outbox. */
+  readonly keepEventsForMs: number;
 }
 
 /** What Activities are built with. */

@@ -91,8 +91,41 @@ export function toUnexpectedFailure(error: unknown, failureCount: number): Appli
 export function workerShutdown(): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'WorkerShutdown',
-    message: 'The Worker was shut down; it goes on at the same page.',
+    message: 'The Worker was shut down; it goes on where it stopped.',
     nextRetryDelay: 1_000,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
+export interface UntakenEvent {
+  readonly id: string;
+  readonly type: string;
+  /** Which failed delivery of this event it was, from 1. */
+  readonly failureCount: number;
+  /** What was seen: `hooks.example.com answered 500 Internal Server Error`. */
+  readonly reason: string;
+  /** Events of the same connection that wait behind it. */
+  readonly behind: number;
+}
+
+/** The application did not take an event; the Activity's retry policy says when it is offered again. */
+export function eventNotTaken(event: UntakenEvent): ApplicationFailure {
+  const { id, type, failureCount, reason, behind } = event;
+  const waiting = behind === 1 ? '1 event waits' : `${behind === 0 ? 'No' : behind} events wait`;
+  return ApplicationFailure.create({
+    type: 'EventNotTaken',
+    message: `${type} (${id}) was not taken: ${reason}. ${waiting} behind it. Sent again until it is taken; ${failureCount} in vain so far.`,
+    details: [event],
+    ...(failureCount <= EXPECTED_FAILURES ? { category: ApplicationFailureCategory.BENIGN } : {}),
+  });
+}
+
+/** Nothing went wrong, there is only too much at once. Apart from one another, so that they do not all come back together. */
+export function deliveredLater(atOnce: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'DeliveredLater',
+    message: `This Worker is delivering the events of ${atOnce} connections already; these come soon.`,
+    nextRetryDelay: 2_000 + Math.round(Math.random() * 3_000),
     category: ApplicationFailureCategory.BENIGN,
   });
 }

@@ -1,8 +1,8 @@
-import { createDeliverEvents } from './deliver-events.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { safely } from './failure.js';
 import { createPauseConnection, createReadHints, createReadHolds, createResumeConnection } from './holds.js';
 import { createCheckLogin } from './check-login.js';
+import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
 import {
@@ -22,8 +22,8 @@ export function createActivities(dependencies: ActivityDependencies) {
     pauseConnection: safely(createPauseConnection(dependencies)),
     resumeConnection: safely(createResumeConnection(dependencies)),
     readHints: safely(createReadHints(dependencies)),
-    deliverEvents: safely(createDeliverEvents(dependencies)),
     tellApplication: safely(createTellApplication(dependencies)),
+    deliverEvents: safely(createDeliverEvents(dependencies)),
     checkLogin: createCheckLogin(dependencies),
     joinReauthorization: safely(createJoinReauthorization(dependencies)),
     leaveReauthorization: safely(createLeaveReauthorization(dependencies)),

@@ -13,10 +13,13 @@ export type TellApplicationInput = NewEvent;
 /** Safe to repeat: the same occasion is one event, and whoever died before the Signal sends it when tried again. */
 export function createTell({ store, temporal, taskQueue, options }: ActivityDependencies) {
   return async function tell(event: NewEvent): Promise<void> {
-    await store.events.add(event);
     const { connectionId } = event;
-    // Where events are delivered, whoever delivers them forgets the old ones.
-    if (options.eventReceiver === undefined) return store.events.forget(connectionId, { undelivered: true });
+    await store.events.add(event);
+    if (options.eventReceiver === undefined) {
+      // Nobody delivers them, so nobody else would ever clear them away.
+      const before = new Date(Date.now() - options.keepEventsForMs);
+      return store.events.prune({ connectionId, before, undelivered: true });
+    }
     await temporal.workflow.signalWithStart('deliverEvents', {
       workflowId: deliverEventsId(connectionId),
       taskQueue,

@@ -1,6 +1,6 @@
 /** Is everything there that the environment names, and does it fit together? Changes nothing. */
 import { isIP } from 'node:net';
-import { isPrivate } from '../application/private-addresses.js';
+import { isPublicAddress } from '../application/public-address.js';
 import type { Config } from '../config.js';
 import { inspectStore } from '../store/inspect.js';
 import { connectClient, temporalAddress } from '../temporal.js';
@@ -201,7 +201,7 @@ function checkEvents({ MAESN_SYNC_EVENTS_URL: url, MAESN_SYNC_EVENTS_ALLOW_PRIVA
   if (url === undefined) return [];
   const { hostname, protocol } = new URL(url);
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
-  const inside = host === 'localhost' || (isIP(host) !== 0 && isPrivate(host));
+  const inside = host === 'localhost' || (isIP(host) !== 0 && !isPublicAddress(host));
   if (allowed || (!inside && protocol === 'https:')) return [{ what: 'events', result: 'ok', detail: `go to ${host}` }];
   const fix = 'Set MAESN_SYNC_EVENTS_ALLOW_PRIVATE=true if that is meant, or use a public https URL.';
   return [{ what: 'events', result: 'wrong', detail: `${url} is private or not https: nothing is sent there`, fix }];

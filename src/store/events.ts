@@ -1,5 +1,5 @@
 /** The outbox: what the application must be told, in the order in which it happened. */
-import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
+import { and, count, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { events } from './schema.js';
 import type { EventData, EventType } from './schema.js';
@@ -14,7 +14,9 @@ export interface Event {
   readonly createdAt: Date;
   /** `null`: the application's webhook has not taken it yet, or there is none. */
   readonly deliveredAt: Date | null;
+  /** How often it was sent, since it was last replayed. */
   readonly attempts: number;
+  /** Why the last attempt failed. */
   readonly lastError: string | null;
 }
 
@@ -40,16 +42,22 @@ export interface Events {
   find(id: number): Promise<Event | undefined>;
   /** The oldest event of a connection that its application has not taken. */
   nextUndelivered(connectionId: string): Promise<Event | undefined>;
+  /** How many events of a connection its application has not taken. */
+  countUndelivered(connectionId: string): Promise<number>;
   delivered(id: number): Promise<void>;
   deliveryFailed(id: number, error: string): Promise<void>;
-  /** Deletes what was delivered long ago; where nobody receives events, whatever is that old. */
-  forget(connectionId: string, options?: { readonly undelivered?: boolean; readonly now?: Date }): Promise<void>;
   /** To be delivered once more, under the same id. Answers the connections that it concerns. */
   replay(ids: readonly number[]): Promise<string[]>;
+  /** Deletes what was delivered before that time; with `undelivered`, also what happened before it and was not. */
+  prune(options: {
+    readonly connectionId: string;
+    readonly before: Date;
+    readonly undelivered: boolean;
+  }): Promise<void>;
 }
 
-/** How long events can be read and replayed. */
-const KEPT_FOR_MS = 30 * 86_400_000;
+/** Any number that nobody else uses. */
+const ADD_LOCK = 7_236_796_002;
 
 export function createEvents(db: Database): Events {
   const columns = {
@@ -64,7 +72,11 @@ export function createEvents(db: Database): Events {
   };
   return {
     async add(event) {
-      await db.insert(events).values(event).onConflictDoNothing();
+      // One at a time: an id that becomes visible after a higher one would be missed by whoever reads on from there.
+      await db.transaction(async (tx) => {
+        await tx.execute(sql`select pg_advisory_xact_lock(${ADD_LOCK})`);
+        await tx.insert(events).values(event).onConflictDoNothing();
+      });
     },
 
     list: ({ afterId, limit, connectionId }) =>
@@ -100,6 +112,14 @@ export function createEvents(db: Database): Events {
       return event;
     },
 
+    async countUndelivered(connectionId) {
+      const [row] = await db
+        .select({ events: count() })
+        .from(events)
+        .where(and(eq(events.connectionId, connectionId), isNull(events.deliveredAt)));
+      return row?.events ?? 0;
+    },
+
     async delivered(id) {
       await db
         .update(events)
@@ -114,26 +134,21 @@ export function createEvents(db: Database): Events {
         .where(eq(events.id, id));
     },
 
-    async forget(connectionId, { undelivered = false, now = new Date() } = {}) {
-      await db
-        .delete(events)
-        .where(
-          and(
-            eq(events.connectionId, connectionId),
-            lt(events.createdAt, new Date(now.getTime() - KEPT_FOR_MS)),
-            undelivered ? undefined : isNotNull(events.deliveredAt),
-          ),
-        );
-    },
-
     async replay(ids) {
       if (ids.length === 0) return [];
       const replayed = await db
         .update(events)
-        .set({ deliveredAt: null })
+        .set({ deliveredAt: null, attempts: 0, lastError: null })
         .where(inArray(events.id, [...ids]))
         .returning({ connectionId: events.connectionId });
       return [...new Set(replayed.map(({ connectionId }) => connectionId))];
+    },
+
+    async prune({ connectionId, before, undelivered }) {
+      const isOld = undelivered
+        ? or(lt(events.deliveredAt, before), and(isNull(events.deliveredAt), lt(events.createdAt, before)))
+        : lt(events.deliveredAt, before);
+      await db.delete(events).where(and(eq(events.connectionId, connectionId), isOld));
     },
   };
 }

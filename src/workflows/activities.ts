@@ -46,17 +46,18 @@ export const {
   },
 });
 
-/** The one that calls the application. */
+/** Sends to the application: waited for without end, since its events come in order. */
 export const { deliverEvents } = proxyActivities<Activities>({
-  // It delivers for one minute; the last event may take its 15 seconds more.
-  startToCloseTimeout: '2 minutes',
-  // A request may take 15 seconds, and no heartbeat comes meanwhile.
-  heartbeatTimeout: '30 seconds',
+  // Far above the minute that it delivers and the 15 seconds of the request that may then be in flight.
+  startToCloseTimeout: '5 minutes',
+  // As above.
+  heartbeatTimeout: '15 seconds',
   retry: {
-    // A deployment of the application takes seconds, an outage hours: soon at first, then every 10 minutes, for ever.
+    // A receiver that is being deployed is back in seconds.
     initialInterval: '5 seconds',
     backoffCoefficient: 2,
+    // Whoever has repaired the receiver sees within ten minutes that it works.
     maximumInterval: '10 minutes',
-    nonRetryableErrorTypes: ['ConnectionNotFound'],
+    // And no maximumAttempts: no event is given up.
   },
 });

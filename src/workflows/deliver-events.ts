@@ -1,35 +1,28 @@
-import {
-  allHandlersFinished,
-  condition,
-  continueAsNew,
-  setCurrentDetails,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import { deliverEvents as deliver } from './activities.js';
 import { eventsAddedSignal } from './messages.js';
 import type { DeliverEventsInput } from './messages.js';
 
 /**
- * Has the events of one connection delivered, and ends when none is left. Whoever adds an event signals with start: a Signal
- * that comes while it is about to end gives it another turn.
+ * Delivers what is in a connection's outbox, then ends; the next event starts it again. A Signal that arrives while it is
+ * ending makes the server refuse the end and hand over the Signal first, so no event is left lying.
  */
 export async function deliverEvents(input: DeliverEventsInput): Promise<{ readonly delivered: number }> {
-  let added = 0;
-  let seen: number;
+  const { connectionId } = input;
+  let added = false;
   let delivered = 0;
-  setHandler(eventsAddedSignal, () => void (added += 1));
+  setHandler(eventsAddedSignal, () => void (added = true));
 
-  do {
-    seen = added;
-    setCurrentDetails(`Delivering the events of \`${input.connectionId}\`, in order; ${delivered} so far.`);
-    const result = await deliver(input);
+  for (let more = true; more || added;) {
+    added = false;
+    setCurrentDetails(
+      `Events of connection \`${connectionId}\`, in order; ${delivered} delivered since ${workflowInfo().startTime.toISOString()}. ` +
+        'While the application does not take one, _Pending Activities_ says why and when it is sent again.',
+    );
+    const result = await deliver.executeWithOptions({ summary: `events of ${connectionId}` }, [{ connectionId }]);
     delivered += result.delivered;
-    if (result.more) added += 1;
-    if (workflowInfo().continueAsNewSuggested) {
-      await condition(allHandlersFinished);
-      return continueAsNew<typeof deliverEvents>(input);
-    }
-  } while (added > seen);
+    ({ more } = result);
+    if (workflowInfo().continueAsNewSuggested && (more || added)) return continueAsNew<typeof deliverEvents>(input);
+  }
   return { delivered };
 }

@@ -178,7 +178,7 @@ export interface DeliverEventsInput {
 
 export interface DeliverEventsResult {
   readonly delivered: number;
-  /** Time was up before the outbox was empty. */
+  /** Some are left, and may be tried at once. */
   readonly more: boolean;
 }
 

@@ -5,8 +5,8 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { readHistoryText } from '../support/history.js';
 
-/** Every key and secret of every sandbox begins like this; `GmbH` stands in the names of customers. */
-const SECRETS = /sandbox_(?:account_key|api_key|webhook_secret)_\w+|\bGmbH\b/g;
+/** Every key and secret of every sandbox begins like this; `GmbH` stands in the names of customers, `whsec_` before what signs events. */
+const SECRETS = /sandbox_(?:account_key|api_key|webhook_secret)_\w+|\bGmbH\b|whsec_[\w+/]+/g;
 
 const findSecrets = (text: string): string[] => [...new Set(text.match(SECRETS))];
 

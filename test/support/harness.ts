@@ -31,12 +31,16 @@ export interface Harness {
   readonly store: Store;
   readonly sync: MaesnSync;
   readonly temporal: Client;
+  readonly taskQueue: string;
   /** An account in the sandbox and the connection that opens it. */
   connect(options: {
     readonly records: Partial<Record<Resource, number>>;
     readonly targetSystem?: string;
     readonly account?: object;
   }): Promise<{ readonly connectionId: string; readonly account: SandboxAccount }>;
+  /** As a deployment does: Activities are handed over, and nothing is done until `startWorker`. */
+  stopWorker(): Promise<void>;
+  startWorker(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -74,16 +78,29 @@ export async function startHarness({
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
   const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection }));
   const temporal = client(skipTime.includes('started by client'));
-  const worker = await createSyncWorker({
-    config,
-    connection,
-    namespace: 'default',
-    temporal: client(skipTime.includes('started by Activities')),
-    store,
-    maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
-    workflowBundlePath: inject('workflowBundlePath'),
-  });
-  const running = worker.run();
+  const activitiesTemporal = client(skipTime.includes('started by Activities'));
+  const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
+  let stop = async (): Promise<void> => {};
+
+  async function startWorker(): Promise<void> {
+    const worker = await createSyncWorker({
+      config,
+      connection,
+      namespace: 'default',
+      temporal: activitiesTemporal,
+      store,
+      maesn,
+      workflowBundlePath: inject('workflowBundlePath'),
+    });
+    const running = worker.run();
+    stop = async () => {
+      stop = async () => {};
+      worker.shutdown();
+      await running;
+    };
+  }
+
+  await startWorker();
   const sync = createMaesnSync({
     temporal,
     store,
@@ -96,15 +113,17 @@ export async function startHarness({
     store,
     sync,
     temporal,
+    taskQueue,
     async connect({ records, targetSystem = 'sevdesk', account: more = {} }) {
       const account = sandbox.addAccount({ targetSystem, records, ...more });
       const connectionId = `c-${randomBytes(5).toString('hex')}`;
       await sync.addConnection({ connectionId, targetSystem, accountKey: account.accountKey });
       return { connectionId, account };
     },
+    stopWorker: () => stop(),
+    startWorker,
     async close() {
-      worker.shutdown();
-      await running;
+      await stop();
       await connection.close();
       await store.close();
       await sandbox.close();

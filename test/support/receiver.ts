@@ -1,91 +1,146 @@
-/** The application's end of events: a real server, which can be down, slow, wrong, or lose its answer. */
-import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+/**
+ * An application that receives events, as its backend would: a real HTTP server that verifies every signature with the
+ * library of Standard Webhooks. What it answers, the test says.
+ */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Webhook } from 'standardwebhooks';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import { z } from 'zod';
+import { EVENT_TYPES } from '../../src/store/index.js';
 
-const received = z.object({
-  type: z.string(),
+const bodySchema = z.strictObject({
+  type: z.enum(EVENT_TYPES),
   timestamp: z.iso.datetime(),
   data: z.looseObject({ connectionId: z.string() }),
 });
 
-export interface Received extends z.infer<typeof received> {
+export interface Delivery extends z.infer<typeof bodySchema> {
+  /** `webhook-id` */
   readonly id: string;
+  /** As it came. */
+  readonly body: string;
 }
 
-/** How the next requests are answered. `lostAnswer`: the event is taken, and the connection cut. */
-export type ReceiverMode = number | 'cut' | 'lostAnswer' | 'redirect';
+/**
+ * A status; `slow`: no answer, ever; `closes`: the connection, without having read the event; `takes and closes`: it has
+ * taken the event, but its answer is lost.
+ */
+export type Answer = number | 'slow' | 'closes' | 'takes and closes';
 
 export interface Receiver {
+  readonly url: string;
   readonly secret: string;
+  /** What the configuration must say to have events sent here. */
   readonly overrides: Readonly<
     Record<'MAESN_SYNC_EVENTS_URL' | 'MAESN_SYNC_EVENTS_SECRET' | 'MAESN_SYNC_EVENTS_ALLOW_PRIVATE', string>
   >;
-  /** Every event that was taken, in order, as often as it came. */
-  readonly taken: readonly Received[];
-  /** Of one connection. */
-  takenOf(connectionId: string): Received[];
-  /** Requests, taken or not. */
-  readonly attempts: number;
-  answer(mode: ReceiverMode): void;
+  /** Every delivery whose signature is right, whatever was answered. */
+  readonly sent: readonly Delivery[];
+  /** Those that it has taken, in that order. */
+  readonly taken: readonly Delivery[];
+  /** Requests whose signature is wrong; answered with 401. */
+  readonly forged: readonly string[];
+  /** Where it sends with a 3xx, and how many requests have arrived there. */
+  readonly elsewhere: string;
+  readonly redirected: number;
+  /** From now on. */
+  answer(answer: Answer | ((delivery: Delivery) => Answer)): void;
+  /** Nobody listens any more. */
+  down(): Promise<void>;
+  up(): Promise<void>;
   close(): Promise<void>;
 }
 
-const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+export function newSecret(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`;
+}
 
-export async function startReceiver(): Promise<Receiver> {
-  const webhook = new Webhook(SECRET);
-  const taken: Received[] = [];
-  let mode: ReceiverMode = 204;
-  let attempts = 0;
+export async function startReceiver({ secret = newSecret() } = {}): Promise<Receiver> {
+  const webhook = new Webhook(secret);
+  const sent: Delivery[] = [];
+  const taken: Delivery[] = [];
+  const forged: string[] = [];
+  let redirected = 0;
+  let answerTo: (delivery: Delivery) => Answer = () => 204;
 
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    attempts += 1;
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) if (Buffer.isBuffer(chunk)) chunks.push(chunk);
-    if (mode === 'cut') return void request.socket.destroy();
-    if (mode === 'redirect') return void response.writeHead(302, { location: '/elsewhere' }).end();
-    if (typeof mode === 'number' && mode >= 300) return void response.writeHead(mode).end('a reason that nobody reads');
-    const headers = z.record(z.string(), z.string()).parse(request.headers);
-    const event = received.parse(webhook.verify(Buffer.concat(chunks).toString('utf8'), headers));
-    taken.push({ ...event, id: headers['webhook-id'] ?? '' });
-    if (mode === 'lostAnswer') {
-      mode = 204;
-      return void request.socket.destroy();
+  async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await text(request);
+    const delivery = verified(request, body);
+    if (delivery === undefined) {
+      forged.push(body);
+      response.writeHead(401).end();
+      return;
     }
-    response.writeHead(mode).end();
+    sent.push(delivery);
+    const answer = answerTo(delivery);
+    if (answer === 'slow') return;
+    if (answer === 'closes') return void request.socket.destroy();
+    if (answer === 'takes and closes' || (answer >= 200 && answer < 300)) taken.push(delivery);
+    if (answer === 'takes and closes') return void request.socket.destroy();
+    response.writeHead(answer, answer >= 300 && answer < 400 ? { location: '/elsewhere' } : {}).end();
   }
 
-  const server = createServer((request, response) => {
-    answer(request, response).catch((error: unknown) => {
-      response.writeHead(400).end(String(error));
+  function verified(request: IncomingMessage, body: string): Delivery | undefined {
+    try {
+      const headers = z.record(z.string(), z.string()).parse(request.headers);
+      const payload = bodySchema.parse(webhook.verify(body, headers));
+      return { id: headers['webhook-id'] ?? '', body, ...payload };
+    } catch (error) {
+      if (error instanceof WebhookVerificationError) return undefined;
+      throw error;
+    }
+  }
+
+  let server: Server;
+  let port = 0;
+  async function up(): Promise<void> {
+    server = createServer((request, response) => {
+      if (request.url === '/elsewhere') {
+        redirected += 1;
+        response.end();
+        return;
+      }
+      receive(request, response).catch((error: unknown) => response.writeHead(400).end(String(error)));
     });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    port = typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  async function down(): Promise<void> {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+
+  await up();
+  const url = `http://127.0.0.1:${port}/hooks`;
   return {
-    secret: SECRET,
+    url,
+    secret,
     overrides: {
-      MAESN_SYNC_EVENTS_URL: `http://127.0.0.1:${port}/events`,
-      MAESN_SYNC_EVENTS_SECRET: SECRET,
+      MAESN_SYNC_EVENTS_URL: url,
+      MAESN_SYNC_EVENTS_SECRET: secret,
       MAESN_SYNC_EVENTS_ALLOW_PRIVATE: 'true',
     },
+    sent,
     taken,
-    takenOf: (connectionId) => taken.filter(({ data }) => data.connectionId === connectionId),
-    get attempts() {
-      return attempts;
+    forged,
+    elsewhere: `http://127.0.0.1:${port}/elsewhere`,
+    get redirected() {
+      return redirected;
     },
-    answer(next) {
-      mode = next;
+    answer(answer) {
+      answerTo = typeof answer === 'function' ? answer : () => answer;
     },
-    async close() {
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
+    down,
+    up,
+    close: down,
   };
 }

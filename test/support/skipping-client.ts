@@ -10,6 +10,8 @@ export const TIME_SKIPPING_ARGS = [
   'system.workflowTimeSkippingEnabled=true',
   '--dynamic-config-value',
   'frontend.WorkflowTimeSkippingEnabled=true',
+  '--dynamic-config-value',
+  'history.timerProcessorMaxTimeShift="50ms"',
 ];
 
 const STARTS = new Set<string | symbol>(['startWorkflowExecution', 'signalWithStartWorkflowExecution']);
