@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { startReceiver } from './support/receiver.js';
 import { waitFor } from './support/wait.js';
 
 const HISTORIES = path.join(import.meta.dirname, 'histories');
@@ -86,6 +87,31 @@ describe('this build', () => {
       keep(name, history);
     }
   });
+});
+
+it('this build replays its own delivery of events, with one that was not taken at first', async () => {
+  const receiver = await startReceiver();
+  const telling = await startHarness({
+    overrides: {
+      MAESN_SYNC_EVENTS_URL: receiver.url,
+      MAESN_SYNC_EVENTS_SECRET: receiver.secret,
+      MAESN_SYNC_EVENTS_ALLOW_PRIVATE: 'true',
+    },
+  });
+  try {
+    receiver.answer(() => (receiver.sent.length === 1 ? 500 : 204));
+    const { connectionId } = await telling.connect({ records: { items: 5 } });
+    await telling.sync.startSync(connectionId, { resources: ['items'] });
+    await waitFor('both are taken', () => receiver.taken.length === 2);
+    const handle = telling.temporal.workflow.getHandle(`events/${connectionId}`);
+    await handle.result();
+    const history = historyToJSON(await handle.fetchHistory());
+    await replay(history);
+    keep('deliver-events-with-a-retry', history);
+  } finally {
+    await telling.close();
+    await receiver.close();
+  }
 });
 
 describe('a recorded history', () => {
