@@ -282,3 +282,27 @@ it('a notice of one occasion is told once', async () => {
   const told = await store.events.list({ afterId: 0, limit: 1_000 });
   expect(told.filter(({ connectionId }) => connectionId === id)).toHaveLength(2);
 });
+
+// With PGlite there is one writer at a time anyway; with Postgres (TEST_DATABASE_URL) this fails without the lock.
+it('whoever reads events on from the last one it saw misses none, however many write at once', async () => {
+  const ids = await Promise.all(Array.from({ length: 6 }, () => connect()));
+  let writing = true;
+  const written = Promise.all(
+    ids.map(async (connectionId) => {
+      for (let event = 0; event < 60; event += 1) {
+        await store.events.add({ connectionId, type: 'sync.started', occasion: String(event) });
+      }
+    }),
+  ).finally(() => (writing = false));
+  const seen: string[] = [];
+  let afterId = 0;
+  for (let more = true; more;) {
+    const last = !writing;
+    const events = await store.events.list({ afterId, limit: 50 });
+    seen.push(...events.map(({ connectionId }) => connectionId));
+    afterId = events.at(-1)?.id ?? afterId;
+    more = !last || events.length > 0;
+  }
+  await written;
+  expect(seen.filter((id) => ids.includes(id))).toHaveLength(6 * 60);
+});
