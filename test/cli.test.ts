@@ -122,6 +122,7 @@ describe('what is wrong is named, and the command ends with', () => {
       /There is no connection nobody/,
       ['sync', 'pause', 'nobody', '--reason', 'x'],
     ],
+    ['an id that is a path', 2, /\.\. is not the id of a connection/, ['sync', 'status', '..']],
     ['a new connection without system', 2, /--target-system/, ['connect', 'brand-new']],
     ['a wrong token', 1, /bearer token.*Set MAESN_SYNC_TOKEN/, ['stuck'], { MAESN_SYNC_TOKEN: 'wrong' }],
     [

@@ -23,7 +23,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   embedded: ['store', 'config', 'temporal'],
   backend: ['spec', 'maesn', 'store', 'client', 'config'],
   'service.ts': ['backend', 'config', 'embedded', 'maesn', 'temporal', 'worker'],
-  cli: ['application', 'backend', 'config', 'logging', 'service', 'store', 'temporal', 'worker', '../sandbox'],
+  cli: [
+    'application',
+    'backend',
+    'client',
+    'config',
+    'logging',
+    'service',
+    'store',
+    'temporal',
+    'worker',
+    '../sandbox',
+  ],
   'cli.ts': ['cli'],
 };
 

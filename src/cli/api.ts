@@ -14,7 +14,12 @@ import {
 } from '../backend/schemas.js';
 import { localUrl } from '../config.js';
 import type { Config } from '../config.js';
+import { connectionId } from '../client/inputs.js';
 import { CommandError } from './process.js';
+import type { ExitCode } from './process.js';
+
+/** A backend that takes longer is as good as none. */
+const TIMEOUT_MS = 60_000;
 
 /** Where the backend is, and who asks; of every command that asks one. */
 export const API_ARGS = {
@@ -44,6 +49,9 @@ export function createApi(args: ApiArgs, config: Config) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     const response = await fetch(url, {
       method,
+      // Where a redirect leads, the token must not follow.
+      redirect: 'manual',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
       headers: {
         Accept: 'application/json',
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
@@ -63,7 +71,7 @@ export function createApi(args: ApiArgs, config: Config) {
     if (!told.success) throw new CommandError(`${base} answered ${response.status}; is that the backend?`, 4);
     const { status, detail } = told.data;
     const advice = status === 401 ? ' Set MAESN_SYNC_TOKEN.' : '';
-    throw new CommandError(detail + advice, status === 404 ? 3 : status === 400 ? 2 : 1);
+    throw new CommandError(detail + advice, toExitCode(status));
   }
 
   async function get<Schema extends z.ZodType>(schema: Schema, path: string, query?: Query): Promise<z.output<Schema>> {
@@ -120,6 +128,19 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.outp
   );
 }
 
+function toExitCode(status: number): ExitCode {
+  if (status === 404) return 3;
+  if (status === 400) return 2;
+  return status >= 500 ? 4 : 1;
+}
+
+/** An id such as `..` would lead to another path. */
 function of(id: string): string {
+  if (!connectionId.safeParse(id).success) {
+    throw new CommandError(
+      `${id} is not the id of a connection: letters, digits and ._:-, beginning with a letter or digit`,
+      2,
+    );
+  }
   return `/connections/${encodeURIComponent(id)}`;
 }

@@ -11,7 +11,7 @@ export const EXIT_CODES = {
   1: 'failed, or refused',
   2: 'wrong usage, or the environment is not right',
   3: 'there is no such connection, record or event',
-  4: 'the backend was not reached',
+  4: 'the backend was not reached, or is not able to answer',
   130: 'interrupted',
 } as const;
 
