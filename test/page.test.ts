@@ -195,15 +195,28 @@ describe('the page', () => {
 
   it('says when it has lost maesn-sync, and finds it again', async () => {
     const { page } = await browser.open();
-    await page.goto(`${backend.url}/ui`);
-    await page.context().setOffline(true);
-    const gone = await startTestBackend(harness, { MAESN_SYNC_TOKENS: '' });
-    await page.context().setOffline(false);
-    await page.goto(`${gone.url}/ui`);
+    const first = await startTestBackend(harness, { MAESN_SYNC_TOKENS: '' });
+    await page.goto(`${first.url}/ui`);
     await page.locator('.badge').first().waitFor();
     expect(await page.locator('#lost').isVisible()).toBe(false);
-    await gone.close();
+    await first.close();
     await page.locator('#lost').waitFor({ state: 'visible' });
+    const again = await startTestBackend(harness, {
+      MAESN_SYNC_TOKENS: '',
+      MAESN_SYNC_ADDRESS: new URL(first.url).host,
+    });
+    await page.locator('#lost').waitFor({ state: 'hidden' });
+    await again.close();
+  });
+
+  it('says when what it shows cannot be had anew', async () => {
+    const { page } = await browser.open();
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    await page.goto(urlOf(connectionId));
+    await page.locator('.badge').first().waitFor();
+    await harness.sync.removeConnection(connectionId);
+    await page.locator('#lost').waitFor({ state: 'visible' });
+    expect(await textOf(page, '#lost')).toContain('what you see is from before');
   });
 });
 

@@ -33,17 +33,29 @@ const callbacks = {
   beforeNodeMorphed: (node) => !(node.localName === 'input'),
 };
 
+/** The server says something every 15 seconds; three times nothing is a line that is dead. */
+const SILENCE_MS = 45_000;
+
 function listen(url) {
   const stream = new EventSource(url);
-  stream.addEventListener('open', () => {
-    lost.hidden = true;
-  });
-  stream.addEventListener('error', () => {
+  let silence;
+  const again = () => {
+    clearTimeout(silence);
+    stream.close();
     lost.hidden = false;
-    // A stream that was refused is not tried again by itself.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen(url), 3000);
-  });
+    setTimeout(() => listen(url), 3000);
+  };
+  const heard = (isStale) => {
+    lost.hidden = !isStale;
+    clearTimeout(silence);
+    silence = setTimeout(again, SILENCE_MS);
+  };
+  stream.addEventListener('open', () => heard(false));
+  stream.addEventListener('alive', () => heard(!lost.hidden));
+  stream.addEventListener('stale', () => heard(true));
+  stream.addEventListener('error', again);
   stream.addEventListener('changed', ({ data }) => {
+    heard(false);
     Idiomorph.morph(live, data, { morphStyle: 'innerHTML', callbacks });
     countDown();
   });
