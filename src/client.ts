@@ -80,6 +80,13 @@ export interface ReceivedWebhook {
   readonly signature: string | undefined;
 }
 
+export interface ListConnectionsOptions {
+  /** From behind this id: the last one of the page before. */
+  readonly afterId?: string | undefined;
+  /** 1 to 200. Default: 50. */
+  readonly limit?: number | undefined;
+}
+
 export interface ListRecordsOptions {
   /** From behind this key: the last one of the page before. */
   readonly afterKey?: string | undefined;
@@ -99,9 +106,9 @@ export interface MaesnSync {
   /** Throws `ConnectionNotFound`. */
   connection(connectionId: string): Promise<Connection>;
   /** In order of id, at most 50 unless `limit` says otherwise (up to 200). */
-  connections(options?: { readonly afterId?: string; readonly limit?: number }): Promise<Connection[]>;
+  connections(options?: ListConnectionsOptions): Promise<Connection[]>;
   /** The same connections, each with how its sync is doing. */
-  overview(options?: { readonly afterId?: string; readonly limit?: number }): Promise<SyncStatus[]>;
+  overview(options?: ListConnectionsOptions): Promise<SyncStatus[]>;
   /** Every sync that retries, waits for its end user, or is held; those that wait longest first. */
   stuck(): Promise<SyncStatus[]>;
   /** Ends its Workflows and deletes the connection, its key and all of its records. Throws `ConnectionNotFound`. */
@@ -109,7 +116,7 @@ export interface MaesnSync {
   /** Who did what, newest first. It outlives the connection. */
   journal(
     connectionId: string,
-    options?: { readonly beforeId?: number; readonly limit?: number },
+    options?: { readonly beforeId?: number | undefined; readonly limit?: number },
   ): Promise<JournalEntry[]>;
 
   /** Starts the sync of a connection, or finds it running: there is at most one. Throws `ConnectionNotFound`. */
@@ -165,7 +172,7 @@ export interface MaesnSync {
   events(options?: {
     readonly afterId?: number;
     readonly limit?: number;
-    readonly connectionId?: string;
+    readonly connectionId?: string | undefined;
   }): Promise<Event[]>;
   /** The newest events of a connection, newest first. */
   latestEvents(connectionId: string, limit: number): Promise<Event[]>;

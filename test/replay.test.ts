@@ -151,6 +151,13 @@ describe('a recorded history', () => {
     await replay(readFileSync(path.join(HISTORIES, file), 'utf8'));
   });
 
+  it.each(recorded)('%s does not tell where it was recorded', (file) => {
+    // Paths of stack traces: of the code itself, which is as if it were in /app.
+    expect(readFileSync(path.join(HISTORIES, file), 'utf8').match(/\((?:file:\/\/)?\/(?!app\/)[^)]*/g) ?? []).toEqual(
+      [],
+    );
+  });
+
   it.each(recorded)('%s, altered, is refused', async (file) => {
     const history = historySchema.parse(JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8')));
     const event = history.events.find(({ eventType }) => /TIMER_STARTED|ACTIVITY_TASK_SCHEDULED/.test(eventType));

@@ -5,21 +5,18 @@ import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
-import { openConnection } from './open-connection.js';
+import { companyQuery, openConnection } from './open-connection.js';
 
 export function createCheckLogin({ maesn, store, options }: ActivityDependencies) {
   /** Opens a round of reauthorisation if Maesn answers 401. A webhook that is old, repeated or forged changes nothing. */
   return async function checkLogin({ connectionId }: OfConnection): Promise<{ readonly revoked: boolean }> {
     const attempt = startAttempt(options);
     try {
-      const { status, accountKey, keyVersion, companyId, environmentName } = await openConnection(store, connectionId);
+      const connection = await openConnection(store, connectionId);
+      const { status, accountKey, keyVersion } = connection;
       if (status !== 'active' || accountKey === undefined) return { revoked: false };
       try {
-        await maesn.probe({
-          accountKey,
-          query: { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined },
-          signal: cancellationSignal(),
-        });
+        await maesn.probe({ accountKey, query: companyQuery(connection), signal: cancellationSignal() });
       } catch (error) {
         if (!isMaesnError(error)) throw error;
         if (error.failure.type === 'Unauthorized') {

@@ -7,6 +7,7 @@ import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
 import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
 import type { Connection, Cursor } from '../store/index.js';
 import type { PullTask } from '../workflows/messages.js';
+import { companyQuery } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 
 export interface FetchedPage {
@@ -85,8 +86,7 @@ function toQuery(connection: Connection, cursor: Cursor): Query {
     limit: paged ? PAGE_LIMIT : undefined,
     lastModifiedAt:
       cursor.walkSince === null ? undefined : formatLastModifiedAt(connection.targetSystem, cursor.walkSince),
-    companyId: connection.companyId ?? undefined,
-    environmentName: connection.environmentName ?? undefined,
+    ...companyQuery(connection),
     fiscalYearStartDate:
       needsFiscalYearStartDate?.includes(cursor.resource) === true
         ? (connection.fiscalYearStartDate ?? undefined)

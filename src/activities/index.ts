@@ -11,7 +11,7 @@ import {
   createRemindReauthorization,
   createSettleReauthorization,
 } from './settle-reauthorization.js';
-import { createTellApplication } from './tell-application.js';
+import { createTell } from './tell-application.js';
 import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subscriptions.js';
 
 /** All Activities, with what they need. Their names are what the Temporal UI shows. */
@@ -22,7 +22,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     pauseConnection: safely(createPauseConnection(dependencies)),
     resumeConnection: safely(createResumeConnection(dependencies)),
     readHints: safely(createReadHints(dependencies)),
-    tellApplication: safely(createTellApplication(dependencies)),
+    tellApplication: safely(createTell(dependencies)),
     deliverEvents: safely(createDeliverEvents(dependencies)),
     checkLogin: createCheckLogin(dependencies),
     joinReauthorization: safely(createJoinReauthorization(dependencies)),

@@ -1,3 +1,4 @@
+import type { Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
 import type { Connection, Store } from '../store/index.js';
 import { connectionNotFound } from './failure.js';
@@ -26,4 +27,9 @@ export function requireAuthorization(connection: OpenConnection): AuthorizedConn
         ? 'was made: the end user has not signed in yet'
         : 'was made: the connection awaits reauthorisation',
   });
+}
+
+/** What every request of a connection carries besides its key, where the system has several companies or environments. */
+export function companyQuery({ companyId, environmentName }: Connection): Query {
+  return { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined };
 }

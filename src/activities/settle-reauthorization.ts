@@ -7,7 +7,7 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { ITSELF } from './holds.js';
 import { isGone } from './join-reauthorization.js';
-import { openConnection } from './open-connection.js';
+import { companyQuery, openConnection } from './open-connection.js';
 import { createTell } from './tell-application.js';
 
 export interface OpenReauthorizationInput {
@@ -103,13 +103,8 @@ export function createProbeConnection(dependencies: ActivityDependencies) {
       const connection = await openConnection(store, connectionId);
       const { accountKey, keyVersion, refusedVersion } = connection;
       if (accountKey === undefined || keyVersion <= refusedVersion) return { outcome: 'unchanged', keyVersion };
-      const { companyId, environmentName } = connection;
       try {
-        await maesn.probe({
-          accountKey,
-          query: { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined },
-          signal: cancellationSignal(),
-        });
+        await maesn.probe({ accountKey, query: companyQuery(connection), signal: cancellationSignal() });
       } catch (error) {
         if (!isMaesnError(error)) throw error;
         const { type } = error.failure;

@@ -1,14 +1,12 @@
 /** Telling the application: an event in the outbox, and the Workflow that delivers it. */
 import { ApplicationFailure } from '@temporalio/activity';
 import type { NewEvent } from '../store/index.js';
-import { deliverEventsId, eventsAddedSignal, isFailureDetails } from '../workflows/messages.js';
+import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 
 /** As many failures in a row, and a person may want to know. */
 const STUCK_AFTER = 3;
-
-export type TellApplicationInput = NewEvent;
 
 /** Safe to repeat: the same occasion is one event, and whoever died before the Signal sends it when tried again. */
 export function createTell({ store, temporal, taskQueue, options }: ActivityDependencies) {
@@ -20,18 +18,8 @@ export function createTell({ store, temporal, taskQueue, options }: ActivityDepe
       const before = new Date(Date.now() - options.keepEventsForMs);
       return store.events.prune({ connectionId, before, undelivered: true });
     }
-    await temporal.workflow.signalWithStart('deliverEvents', {
-      workflowId: deliverEventsId(connectionId),
-      taskQueue,
-      args: [{ connectionId }],
-      signal: eventsAddedSignal,
-      staticSummary: `events of ${connectionId} to the application`,
-    });
+    await temporal.workflow.signalWithStart('deliverEvents', { taskQueue, ...deliverEventsStart(connectionId) });
   };
-}
-
-export function createTellApplication(dependencies: ActivityDependencies) {
-  return createTell(dependencies);
 }
 
 /** Once for every row of failures: when the third one comes. */

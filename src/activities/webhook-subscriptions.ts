@@ -15,7 +15,7 @@ import type { Attempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import type { OfConnection } from './holds.js';
 import { isGone } from './join-reauthorization.js';
-import { openConnection, requireAuthorization } from './open-connection.js';
+import { companyQuery, openConnection, requireAuthorization } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 
 /** Exact Online blocks a key after 10 errors an hour at one endpoint: after half of them the rest waits for an hour. */
@@ -175,7 +175,8 @@ function isUnauthorized(error: unknown): boolean {
 }
 
 function createRequests(connection: AuthorizedConnection): Asking['prepare'] {
-  const { accountKey, targetSystem, companyId, environmentName } = connection;
+  const { accountKey, targetSystem } = connection;
+  const query = companyQuery(connection);
   const intervalMs = requestIntervalMs(targetSystem);
   const signal = cancellationSignal();
   let nextAt = 0;
@@ -183,11 +184,7 @@ function createRequests(connection: AuthorizedConnection): Asking['prepare'] {
     const waitMs = nextAt - Date.now();
     if (waitMs > 0) await sleep(waitMs);
     nextAt = Date.now() + intervalMs;
-    return {
-      accountKey,
-      query: { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined },
-      signal,
-    };
+    return { accountKey, query, signal };
   };
 }
 

@@ -5,7 +5,7 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { MaesnSync } from '../client.js';
-import { errorToProblem, toProblem } from './problem.js';
+import { errorToProblem, toProblem, tooLarge } from './problem.js';
 
 const MAX_WEBHOOK_BYTES = 1024 * 1024;
 const SIGNATURE_HEADER = 'X-MAESN-SIGNATURE';
@@ -19,18 +19,7 @@ export function createWebhookRoutes(
 
   app.post(
     '/webhooks/:token',
-    bodyLimit({
-      maxSize: MAX_WEBHOOK_BYTES,
-      onError: (c) =>
-        toProblem(c, {
-          status: 413,
-          title: 'Too large',
-          detail: `At most ${MAX_WEBHOOK_BYTES} bytes.`,
-          code: 'TooLarge',
-          // The rest of the body is not read: nothing else can be asked on this connection.
-          headers: { Connection: 'close' },
-        }),
-    }),
+    bodyLimit({ maxSize: MAX_WEBHOOK_BYTES, onError: (c) => tooLarge(c, MAX_WEBHOOK_BYTES) }),
     async (c) => {
       // The bytes as they came: they are what was signed.
       const body = Buffer.from(await c.req.arrayBuffer());

@@ -1,5 +1,5 @@
 /** What the application is told, and telling it again. */
-import { deliverEventsId, eventsAddedSignal } from '../workflows/messages.js';
+import { deliverEventsStart } from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
@@ -24,12 +24,7 @@ export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' |
         const replayed = found.flatMap((event) => (event?.connectionId === id ? [event.id] : []));
         await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
         await callTemporal(id, () =>
-          temporal.workflow.signalWithStart('deliverEvents', {
-            workflowId: deliverEventsId(id),
-            taskQueue,
-            args: [{ connectionId: id }],
-            signal: eventsAddedSignal,
-          }),
+          temporal.workflow.signalWithStart('deliverEvents', { taskQueue, ...deliverEventsStart(id) }),
         );
       }
       return found.filter((event) => event !== undefined);

@@ -182,6 +182,17 @@ export interface DeliverEventsResult {
   readonly more: boolean;
 }
 
+/** How everybody starts it who may: Workflow id, input, and the Signal that also reaches one that is just ending. */
+export function deliverEventsStart(connectionId: string) {
+  const args: [DeliverEventsInput] = [{ connectionId }];
+  return {
+    workflowId: deliverEventsId(connectionId),
+    args,
+    signal: eventsAddedSignal,
+    staticSummary: `events of ${connectionId} to the application`,
+  };
+}
+
 /** Something is in the outbox. */
 export const eventsAddedSignal = defineSignal('eventsAdded');
 

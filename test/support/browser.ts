@@ -5,7 +5,14 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 
-const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
+/** Where the usual installers put one. */
+const USUAL_PLACES = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
 const DOCS = path.resolve(import.meta.dirname, '../../docs/screenshots');
 
 export interface TestBrowser {
@@ -17,11 +24,15 @@ export interface TestBrowser {
 }
 
 export async function startBrowser(): Promise<TestBrowser> {
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(`There is no Chromium at ${CHROMIUM}: install it (Debian: chromium), or set CHROMIUM_PATH`);
+  const places = process.env['CHROMIUM_PATH'] === undefined ? USUAL_PLACES : [process.env['CHROMIUM_PATH']];
+  const executablePath = places.find((place) => existsSync(place));
+  if (executablePath === undefined) {
+    throw new Error(
+      `There is no Chromium at ${places.join(', ')}: install it (Debian: chromium), or set CHROMIUM_PATH`,
+    );
   }
   const browser: Browser = await chromium.launch({
-    executablePath: CHROMIUM,
+    executablePath,
     args: [
       '--no-sandbox',
       '--disable-gpu',

@@ -189,7 +189,7 @@ function toStartOptions({
 }
 
 async function renderList(sync: MaesnSync, after: string | undefined): Promise<string> {
-  const statuses = await sync.overview({ limit: PAGE_SIZE, ...(after === undefined ? {} : { afterId: after }) });
+  const statuses = await sync.overview({ limit: PAGE_SIZE, afterId: after });
   return String(await showList(statuses, new Date()));
 }
 

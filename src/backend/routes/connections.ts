@@ -27,7 +27,7 @@ export function createConnectionRoutes(options: RouteOptions): Api {
       async (c) => {
         const { after, limit = 50 } = c.req.valid('query');
         const items = await clientOf(c, options).connections({
-          ...(after === undefined ? {} : { afterId: after }),
+          afterId: after,
           limit,
         });
         const next = items.length === limit ? items.at(-1)?.connectionId : undefined;
@@ -90,7 +90,7 @@ export function createConnectionRoutes(options: RouteOptions): Api {
       async (c) => {
         const { before, limit = 100 } = c.req.valid('query');
         const items = await clientOf(c, options).journal(c.req.valid('param').id, {
-          ...(before === undefined ? {} : { beforeId: before }),
+          beforeId: before,
           limit,
         });
         const next = items.length === limit ? String(items.at(-1)?.id) : undefined;

@@ -66,7 +66,7 @@ export function createDataRoutes(options: RouteOptions): Api {
         const items = await clientOf(c, options).events({
           afterId: after,
           limit,
-          ...(connectionId === undefined ? {} : { connectionId }),
+          connectionId,
         });
         const next = items.length === limit ? String(items.at(-1)?.id) : undefined;
         return c.json(toJson(eventPage, { items, next }), 200);

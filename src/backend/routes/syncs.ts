@@ -23,7 +23,7 @@ export function createSyncRoutes(options: RouteOptions): Api {
       async (c) => {
         const { after, limit = 50 } = c.req.valid('query');
         const items = await clientOf(c, options).overview({
-          ...(after === undefined ? {} : { afterId: after }),
+          afterId: after,
           limit,
         });
         const next = items.length === limit ? items.at(-1)?.connection.connectionId : undefined;
