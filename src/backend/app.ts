@@ -35,7 +35,8 @@ const POLICY = 'Content-Security-Policy';
 const MAX_BODY_BYTES = 256 * 1024;
 
 /** Paths without a token: what they do is protected by what is in them, or is for everybody. */
-const PUBLIC = /^\/(?:callback|webhooks|reference)\/|^\/(?:healthz|readyz|openapi\.json|reference|sign-in|note\.css|favicon\.ico)$/;
+const PUBLIC =
+  /^\/(?:callback|webhooks|reference)\/|^\/(?:healthz|readyz|openapi\.json|reference|sign-in|note\.css|favicon\.ico)$/;
 const isPublic = (path: string) => PUBLIC.test(path);
 
 export function createBackend(options: BackendOptions): Hono<BackendEnv> {
