@@ -44,7 +44,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? requestsInFlight(connection.targetSystem) : 1;
       pace = createPace(store, connection, inFlight);
-      const { turn } = pace;
+      const turn = pace.turn.bind(pace);
 
       const cursor = await walkPages({
         cursor: begun,

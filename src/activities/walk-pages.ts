@@ -50,43 +50,36 @@ export async function walkPages({
   let next = cursor.nextPage;
   let totalPages = cursor.totalPages;
   let failed: PageError | undefined;
-  let outOfTime = false;
+  let isOver = false;
 
-  /** Without a count of pages, nobody knows whether there is another one until this one is there. */
-  const isKnown = (page: number) => page === cursor.nextPage || (totalPages !== null && page <= totalPages);
+  function mayFetch(): boolean {
+    if (isOver || failed !== undefined || !hasTime()) return false;
+    if (fetching.size >= inFlight || ready.size >= inFlight * READY_PER_IN_FLIGHT) return false;
+    // Without a count of pages, nobody knows whether there is another one until this one is there.
+    return next === cursor.nextPage || (totalPages !== null && next <= totalPages);
+  }
 
   function fetchAhead(): void {
-    while (
-      failed === undefined &&
-      !outOfTime &&
-      hasTime() &&
-      fetching.size < inFlight &&
-      ready.size < inFlight * READY_PER_IN_FLIGHT &&
-      isKnown(next)
-    ) {
-      const page = next;
+    while (mayFetch()) {
+      fetching.set(next, fetchOne(next));
       next += 1;
-      fetching.set(
-        page,
-        fetch(page, both)
-          .then(
-            (fetched) => {
-              if (fetched === undefined) outOfTime = true;
-              else {
-                ready.set(page, { ...fetched, page });
-                ({ totalPages } = fetched);
-              }
-            },
-            (error: unknown) => {
-              if (failed === undefined || page < failed.page) failed = new PageError(page, error);
-            },
-          )
-          .finally(() => {
-            fetching.delete(page);
-            fetchAhead();
-          }),
-      );
     }
+  }
+
+  async function fetchOne(page: number): Promise<void> {
+    try {
+      const fetched = await fetch(page, both);
+      if (fetched === undefined) isOver = true;
+      else {
+        ready.set(page, { ...fetched, page });
+        ({ totalPages } = fetched);
+      }
+    } catch (error) {
+      if (failed === undefined || page < failed.page) failed = new PageError(page, error);
+    } finally {
+      fetching.delete(page);
+    }
+    fetchAhead();
   }
 
   /** The pages from the cursor on that are there, up to the first one that is not, or that is the last. */
@@ -117,6 +110,7 @@ export async function walkPages({
     }
     return cursor;
   } finally {
+    isOver = true;
     ahead.abort();
     await Promise.allSettled(fetching.values());
   }

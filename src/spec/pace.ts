@@ -99,14 +99,14 @@ function take(states: PaceStates, limits: readonly ScopedLimit[], at: number): P
       const intervalMs = (limit.perMs / limit.requests) * AIR * state.slowdown;
       next[scope] = { ...state, nextAt: { ...state.nextAt, [name]: at + intervalMs } };
     } else {
-      next[scope] = { ...state, used: { ...state.used, [name]: count(state.used[name], limit.perMs, at) } };
+      next[scope] = { ...state, used: { ...state.used, [name]: countOne(state.used[name], limit.perMs, at) } };
     }
   }
   return next;
 }
 
 /** One more in the slot of `at`; slots that no window reaches any more are forgotten. */
-function count(slots: Readonly<Record<string, number>> = {}, perMs: number, at: number): Record<string, number> {
+function countOne(slots: Readonly<Record<string, number>> = {}, perMs: number, at: number): Record<string, number> {
   const slotMs = perMs / SLOTS;
   const current = String(Math.floor(at / slotMs));
   const kept = Object.entries(slots).filter(([slot]) => (Number(slot) + 1) * slotMs > at - perMs);
