@@ -5,14 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { cpus, platform, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { defineCommand, runMain } from 'citty';
-import Table from 'cli-table3';
 import { recordPage, syncStatus } from '../src/backend/schemas.js';
 import { startSandbox } from '../sandbox/index.js';
 import type { SandboxAccount } from '../sandbox/index.js';
@@ -82,12 +81,15 @@ const command = defineCommand({
         return items.length === EVENTS && items.every(({ record }) => isChanged(record));
       });
 
-      report(idle, during);
       const refused = deliveries.filter(({ status }) => status !== 202).length;
-      console.log(
+      const text = [
+        report(idle, during),
+        '',
         `${deliveries.length} webhooks in ${seconds.toFixed(1)} s, ${IN_FLIGHT} in flight, ${refused} refused; ` +
           `${pulls() - pullsBefore} pulls, after which the store has all ${EVENTS} changes.`,
-      );
+      ].join('\n');
+      console.log(text);
+      await writeFile(fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url)), toDocument(text));
     } finally {
       service.kill('SIGTERM');
       await once(service, 'exit');
@@ -102,14 +104,32 @@ const command = defineCommand({
   },
 });
 
-function report(idle: readonly number[], during: readonly number[]): void {
-  const table = new Table({ head: [`GET ${CONNECTION}`, 'requests', 'p50', 'p95', 'p99'], style: { head: [] } });
+function toDocument(text: string): string {
+  const [cpu] = cpus();
+  const machine = `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${platform()}`;
+  return `# Benchmarks
+
+Written by the commands themselves; what counts are the ratios, measured in one run.
+
+## A burst of webhooks: \`npm run bench:webhooks\`
+
+An ordinary request, again and again, one at a time, on an idle backend and while Maesn calls it ${EVENTS} times. maesn-sync is one process here: backend, Worker and the
+embedded Postgres.
+
+${text}
+
+${machine}
+`;
+}
+
+function report(idle: readonly number[], during: readonly number[]): string {
+  const lines = [[`\`GET ${CONNECTION}\``, 'requests', 'p50', 'p95', 'p99'], Array.from({ length: 5 }, () => '---')];
   const shares = [0.5, 0.95, 0.99];
   for (const [name, times] of [['idle', idle] as const, ['during the burst', during] as const]) {
-    table.push([name, String(times.length), ...shares.map((share) => `${quantile(times, share).toFixed(1)} ms`)]);
+    lines.push([name, String(times.length), ...shares.map((share) => `${quantile(times, share).toFixed(1)} ms`)]);
   }
-  table.push(['ratio', '', ...shares.map((share) => (quantile(during, share) / quantile(idle, share)).toFixed(1))]);
-  console.log(table.toString());
+  lines.push(['ratio', '', ...shares.map((share) => (quantile(during, share) / quantile(idle, share)).toFixed(1))]);
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 /** Something of every record that the sandbox did not make up by itself; answers the keys. */

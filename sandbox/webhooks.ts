@@ -128,16 +128,12 @@ export function createWebhooks({ targetSystem, lifeMs, now }: WebhooksOptions) {
 function write(event: SandboxEvent, shape: NonNullable<EmitOptions['shape']>, now: Date): object {
   const { eventType, resource, resourceId, filterDate = now.toISOString() } = event;
   const about = { filterDate, resourceId };
-  switch (shape) {
-    case 'current':
-      return { eventType, ...about, resource };
-    case 'resourceType':
-      return { eventType, ...about, resourceType: resource };
-    case 'swapped':
-      return { eventType: resource, ...about, resource: eventType };
-    case 'withUserId':
-      return { eventType, ...about, resourceType: resource, userId: 'a-user' };
-  }
+  return {
+    current: { eventType, ...about, resource },
+    resourceType: { eventType, ...about, resourceType: resource },
+    swapped: { eventType: resource, ...about, resource: eventType },
+    withUserId: { eventType, ...about, resourceType: resource, userId: 'a-user' },
+  }[shape];
 }
 
 async function deliver(

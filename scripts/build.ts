@@ -11,6 +11,7 @@ execFileSync(process.execPath, [file('node_modules/typescript/bin/tsc'), '-p', f
   stdio: 'inherit',
 });
 await cp(file('src/store/migrations'), file('dist/src/store/migrations'), { recursive: true });
+await cp(file('src/backend/page/assets'), file('dist/src/backend/page/assets'), { recursive: true });
 // The reference page's, of a package that those who install this one do not get.
 for (const asset of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
   await cp(file(`node_modules/swagger-ui-dist/${asset}`), file(`dist/src/backend/assets/${asset}`));

@@ -1,8 +1,12 @@
 /** The parts of the documents that are made from the tables in the code. */
+import type { CommandDef } from 'citty';
 import prettyMs from 'pretty-ms';
 import { z } from 'zod';
 import { openApiDocument } from '../src/backend/reference.js';
 import { createRoutes } from '../src/backend/routes/index.js';
+import { API_ARGS } from '../src/cli/api.js';
+import { main } from '../src/cli/main.js';
+import { EXIT_CODES } from '../src/cli/process.js';
 import type { MaesnSync } from '../src/client.js';
 import { VARIABLES } from '../src/config.js';
 import {
@@ -13,6 +17,7 @@ import {
   errorRule,
 } from '../src/spec/error-guide.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import { EVENT_MEANINGS, EVENT_TYPES } from '../src/store/schema.js';
 
 const ACTIONS = {
   retry: 'retried',
@@ -76,6 +81,33 @@ function httpApi(): string {
   return table(['request', 'what it does', 'answers'], rows);
 }
 
+/** The commands, as their own definitions say. */
+async function commands(): Promise<string> {
+  const rows: string[][] = [];
+  const collect = async (name: string, command: CommandDef): Promise<void> => {
+    const subCommands = Object.entries((await resolve(command.subCommands)) ?? {});
+    for (const [sub, of] of subCommands) await collect(`${name} ${sub}`.trim(), await resolve(of));
+    if (subCommands.length > 0) return;
+    const args = Object.entries((await resolve(command.args)) ?? {}).filter(([arg]) => !(arg in API_ARGS));
+    const written = args.map(([arg, { type, required }]) => {
+      const text = type === 'positional' ? `<${arg}>` : type === 'boolean' ? `--${arg}` : `--${arg} ...`;
+      return required === true ? text : `[${text}]`;
+    });
+    const { description = '' } = (await resolve(command.meta)) ?? {};
+    rows.push([`\`${[name, ...written].join(' ')}\``, description]);
+  };
+  await collect('', main);
+  return table(['command', 'what it does'], rows);
+}
+
+async function resolve<Value>(value: Value | Promise<Value> | (() => Value | Promise<Value>)): Promise<Value> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- citty takes any of the three, wherever it takes one
+  return typeof value === 'function' ? (value as () => Value | Promise<Value>)() : value;
+}
+
+/** The documents that have generated sections. */
+export const DOCUMENTS = ['README.md', 'docs/cli.md', 'docs/events.md'];
+
 /** Name -> Markdown. */
 export const SECTIONS: Readonly<Record<string, string>> = {
   'error guide': table(
@@ -96,6 +128,15 @@ export const SECTIONS: Readonly<Record<string, string>> = {
     }),
   ),
   'http api': httpApi(),
+  commands: await commands(),
+  'exit codes': table(
+    ['exit code', 'meaning'],
+    Object.entries(EXIT_CODES).map(([code, meaning]) => [code, meaning]),
+  ),
+  events: table(
+    ['type', 'when'],
+    EVENT_TYPES.map((type) => [`\`${type}\``, EVENT_MEANINGS[type]]),
+  ),
   resources: table(
     ['resource', 'path', 'key', 'modified', 'second walk'],
     RESOURCE_NAMES.map((resource) => {

@@ -167,6 +167,8 @@ export interface MaesnSync {
     readonly limit?: number;
     readonly connectionId?: string;
   }): Promise<Event[]>;
+  /** The newest events of a connection, newest first. */
+  latestEvents(connectionId: string, limit: number): Promise<Event[]>;
   /** Delivers events once more, under the same ids. Throws `EventNotFound`, `NotConfigured`. */
   replayEvents(ids: readonly number[]): Promise<Event[]>;
 

@@ -246,6 +246,19 @@ describe('access', () => {
   });
 });
 
+it('whoever guesses states or tokens has to wait, and whoever calls a webhook has not', async () => {
+  const guessed = await startTestBackend(harness);
+  const ask = (method: string, path: string) => guessed.ask(method, path, undefined, { authorization: '' });
+  const statuses: number[] = [];
+  for (let i = 0; i < 62; i += 1) statuses.push((await ask('GET', `/callback/guess-${i}?accountKey=k`)).status);
+  expect(statuses.slice(0, 60).every((status) => status === 404)).toBe(true);
+  expect(statuses.slice(60)).toEqual([429, 429]);
+  const form = { method: 'POST', body: new URLSearchParams({ token: 'guess' }) };
+  expect((await fetch(`${guessed.url}/sign-in`, form)).status).toBe(429);
+  for (let i = 0; i < 62; i += 1) expect((await ask('POST', `/webhooks/guess-${i}`)).status).toBe(404);
+  await guessed.close();
+});
+
 it('health, readiness, the document and its page are for everybody', async () => {
   const ask = (path: string) => backend.ask('GET', path, undefined, { authorization: '' });
   expect(await ask('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });

@@ -12,6 +12,8 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { startReceiver } from './support/receiver.js';
+import type { Receiver } from './support/receiver.js';
 import { waitFor } from './support/wait.js';
 
 const HISTORIES = path.join(import.meta.dirname, 'histories');
@@ -19,10 +21,16 @@ const historySchema = z.object({ events: z.array(z.looseObject({ eventType: z.st
 const RECORDING = (process.env['RECORD_HISTORIES'] ?? '') !== '';
 
 let harness: Harness;
+let receiver: Receiver;
 beforeAll(async () => {
-  harness = await startHarness();
+  receiver = await startReceiver();
+  // Nobody calls that address: what is recorded is that Maesn is asked to.
+  harness = await startHarness({ overrides: { ...receiver.overrides, MAESN_SYNC_PUBLIC_URL: 'http://127.0.0.1:9' } });
 });
-afterAll(() => harness.close());
+afterAll(async () => {
+  await harness.close();
+  await receiver.close();
+});
 
 /** `history`: JSON text. */
 async function replay(history: string): Promise<void> {
@@ -45,6 +53,7 @@ describe('this build', () => {
   it('replays what it has just done: a pause, two failures, a wait for reauthorisation, a repeat', async () => {
     const { connectionId, account } = await harness.connect({
       records: { customers: 250, items: 250, offers: 5, bills: 5 },
+      targetSystem: 'freshbooks',
     });
     account.fault({ resource: 'customers', page: 2, answer: 'hang' });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
@@ -70,7 +79,24 @@ describe('this build', () => {
     );
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await waitFor('it is idle', async () => (await harness.sync.syncStatus(connectionId)).state === 'Idle');
+    await waitFor('Maesn is asked to call', () => account.webhooks.length > 0);
+    await harness.temporal.workflow.getHandle(`sync/${connectionId}`).signal('hinted');
+    await harness.store.webhooks.hint(connectionId, 'customers', 1);
+    await waitFor('the hint is followed', async () => (await harness.store.webhooks.hints(connectionId)).length === 0);
+    await waitFor('it is idle', async () => (await harness.sync.syncStatus(connectionId)).state === 'Idle');
     await harness.sync.cancelSync(connectionId);
+    await waitFor('nobody is called any more', () => account.webhooks.length === 0);
+    await waitFor('everything is told', async () =>
+      (await harness.sync.events({ connectionId })).every(({ deliveredAt }) => deliveredAt !== null),
+    );
+    for (const workflowId of [`webhooks/${connectionId}`, `events/${connectionId}`]) {
+      const { status } = await harness.temporal.workflow.getHandle(workflowId).describe();
+      if (status.name === 'RUNNING')
+        await harness.temporal.workflow
+          .getHandle(workflowId)
+          .result()
+          .catch(() => undefined);
+    }
     await waitFor('it is cancelled', async () => (await harness.sync.syncStatus(connectionId)).state === 'Cancelled');
 
     const first = await recordOf(`sync/${connectionId}`, runId);
@@ -80,6 +106,8 @@ describe('this build', () => {
       'sync-connection-through-everything': first,
       'sync-connection-cancelled-while-idle': second,
       'reauthorize-connection-with-a-refused-key': reauthorize,
+      'keep-subscribed-until-cancelled': await recordOf(`webhooks/${connectionId}`),
+      'deliver-events': await recordOf(`events/${connectionId}`),
     };
     for (const [name, history] of Object.entries(histories)) {
       await replay(history);
@@ -92,7 +120,7 @@ describe('a recorded history', () => {
   const recorded = RECORDING ? [] : readdirSync(HISTORIES);
 
   it('is there for each Workflow', () => {
-    expect(recorded.length >= 3 || RECORDING).toBe(true);
+    expect(recorded.length >= 5 || RECORDING).toBe(true);
   });
 
   it.each(recorded)('%s is replayed by this build', async (file) => {

@@ -1,17 +1,9 @@
 import type { Client } from '@temporalio/client';
+import type { EventReceiver } from '../application/send-event.js';
 import type { MaesnClient } from '../maesn/client.js';
 import type { Store } from '../store/index.js';
 import type { ReauthorizationTimes } from '../workflows/messages.js';
 import type { AttemptOptions } from './attempt.js';
-
-/** Where the application receives events. */
-export interface EventReceiver {
-  readonly url: string;
-  /** `whsec_...` (Standard Webhooks). */
-  readonly secret: string;
-  /** Whether it may be at a private or loopback address. */
-  readonly allowPrivate: boolean;
-}
 
 export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
   /** Absent: events stay in the outbox, where the HTTP API reads them. */

@@ -1,3 +1,4 @@
+import { createDeliverEvents } from './deliver-events.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { safely } from './failure.js';
 import { createPauseConnection, createReadHints, createReadHolds, createResumeConnection } from './holds.js';
@@ -21,6 +22,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     pauseConnection: safely(createPauseConnection(dependencies)),
     resumeConnection: safely(createResumeConnection(dependencies)),
     readHints: safely(createReadHints(dependencies)),
+    deliverEvents: safely(createDeliverEvents(dependencies)),
     tellApplication: safely(createTellApplication(dependencies)),
     checkLogin: createCheckLogin(dependencies),
     joinReauthorization: safely(createJoinReauthorization(dependencies)),

@@ -14,8 +14,9 @@ export type TellApplicationInput = NewEvent;
 export function createTell({ store, temporal, taskQueue, options }: ActivityDependencies) {
   return async function tell(event: NewEvent): Promise<void> {
     await store.events.add(event);
-    if (options.eventReceiver === undefined) return;
     const { connectionId } = event;
+    // Where events are delivered, whoever delivers them forgets the old ones.
+    if (options.eventReceiver === undefined) return store.events.forget(connectionId, { undelivered: true });
     await temporal.workflow.signalWithStart('deliverEvents', {
       workflowId: deliverEventsId(connectionId),
       taskQueue,

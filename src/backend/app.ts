@@ -12,8 +12,9 @@ import { createCallbacks } from './callbacks.js';
 import type { CallbackOptions } from './callbacks.js';
 import { logRequests } from './log-requests.js';
 import { NOTE_STYLE } from './note-page.js';
+import { createPage } from './page/index.js';
 import { errorToProblem, toProblem, tooLarge } from './problem.js';
-import { limitRate } from './rate-limit.js';
+import { limitGuesses, limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
 import { createRoutes } from './routes/index.js';
 import { SIGN_IN_PATH, createSignIn } from './sign-in.js';
@@ -39,7 +40,13 @@ const PUBLIC =
   /^\/(?:callback|webhooks|reference)\/|^\/(?:healthz|readyz|openapi\.json|reference|sign-in|note\.css|favicon\.ico)$/;
 const isPublic = (path: string) => PUBLIC.test(path);
 
-export function createBackend(options: BackendOptions): Hono<BackendEnv> {
+export interface BackendApp {
+  readonly app: Hono<BackendEnv>;
+  /** Ends what would never end by itself. */
+  close(): void;
+}
+
+export function createBackend(options: BackendOptions): BackendApp {
   const { sync, logger, tokens, publicUrl, temporalUi } = options;
   const app = new Hono<BackendEnv>();
 
@@ -56,7 +63,8 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   app.use(requireOwnHost(tokens));
   app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
   app.use(requireSameOrigin((path) => isPublic(path) && path !== SIGN_IN_PATH));
-  app.use(limitRate({ perMinute: options.requestsPerMinute, isPublic }));
+  app.use(limitRate(options.requestsPerMinute, isPublic));
+  app.use(limitGuesses((path) => /^\/(?:callback\/|sign-in$)/.test(path)));
 
   const toTemporalUi = (workflowId: string) =>
     temporalUi === undefined
@@ -75,6 +83,8 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
   );
   app.route('/', createReference(document));
   app.route('/', createSignIn({ tokens, secure: publicUrl.startsWith('https:') }));
+  const page = createPage({ sync, toTemporalUi, secured: tokens.length > 0 });
+  app.route('/', page.app);
   app.get('/', (c) => c.redirect('/ui', 303));
   app.get('/favicon.ico', (c) => c.body(null, 204));
   app.get('/note.css', (c) => c.body(NOTE_STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }));
@@ -111,7 +121,7 @@ export function createBackend(options: BackendOptions): Hono<BackendEnv> {
       code: 'InternalServerError',
     });
   });
-  return app;
+  return { app, close: () => page.close() };
 }
 
 /** Routes that serve pages say what these may do; all other answers may do nothing in a browser. */

@@ -1,45 +1,58 @@
-/** How often one caller may ask. Callers without a token are known by their address. */
-import type { MiddlewareHandler } from 'hono';
+/** How often one caller may ask. */
+import type { Context, MiddlewareHandler } from 'hono';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { BackendEnv } from './access.js';
 import { toProblem } from './problem.js';
 
 const PER_S = 60;
-/** As many answers of 4xx a minute may an address get on a public path before it has to wait. */
-const PUBLIC_FAILURES = 60;
+/** As many wrong guesses a minute may come from one address before it has to wait. */
+const GUESSES = 60;
 
-export interface RateLimitOptions {
-  readonly perMinute: number;
-  /** Paths whose callers have no token: there, only what was refused counts. */
-  readonly isPublic: (path: string) => boolean;
+type Paths = (path: string) => boolean;
+
+/** Callers are known by their token. Paths without token are for those who must come through, such as Maesn. */
+export function limitRate(perMinute: number, isPublic: Paths): MiddlewareHandler<BackendEnv> {
+  const calls = new RateLimiterMemory({ points: perMinute, duration: PER_S });
+  return async (c, next) => {
+    if (isPublic(c.req.path)) return next();
+    try {
+      await calls.consume(c.get('actor') ?? addressOf(c));
+    } catch (limit) {
+      return tooMany(c, limit);
+    }
+    return next();
+  };
 }
 
-export function limitRate({ perMinute, isPublic }: RateLimitOptions): MiddlewareHandler<BackendEnv> {
-  const calls = new RateLimiterMemory({ points: perMinute, duration: PER_S });
-  const failures = new RateLimiterMemory({ points: PUBLIC_FAILURES, duration: PER_S });
-
+/**
+ * Where a secret could be guessed, only what is refused counts. Not where Maesn calls: its callers are one address, and
+ * what they cannot guess is 256 bits long.
+ */
+export function limitGuesses(isGuessable: Paths): MiddlewareHandler<BackendEnv> {
+  const refusals = new RateLimiterMemory({ points: GUESSES, duration: PER_S });
   return async (c, next) => {
-    const address = c.env.incoming?.socket.remoteAddress ?? 'unknown';
-    try {
-      if (!isPublic(c.req.path)) {
-        await calls.consume(c.get('actor') ?? address);
-        return await next();
-      }
-      const known = await failures.get(address);
-      if (known !== null && known.consumedPoints >= PUBLIC_FAILURES) throw known;
-    } catch (limit) {
-      if (!(limit instanceof RateLimiterRes)) throw limit;
-      const seconds = Math.max(1, Math.ceil(limit.msBeforeNext / 1_000));
-      return toProblem(c, {
-        status: 429,
-        title: 'Too many requests',
-        detail: `Ask again in ${seconds} s.`,
-        code: 'TooManyRequests',
-        headers: { 'Retry-After': String(seconds) },
-      });
-    }
+    if (!isGuessable(c.req.path)) return next();
+    const address = addressOf(c);
+    const known = await refusals.get(address);
+    if (known !== null && known.consumedPoints >= GUESSES) return tooMany(c, known);
     await next();
-    if (c.res.status >= 400 && c.res.status < 500) await failures.penalty(address);
+    if (c.res.status >= 400 && c.res.status < 500) await refusals.penalty(address);
     return undefined;
   };
+}
+
+function addressOf(c: Context<BackendEnv>): string {
+  return c.env.incoming?.socket.remoteAddress ?? 'unknown';
+}
+
+function tooMany(c: Context, limit: unknown): Response {
+  if (!(limit instanceof RateLimiterRes)) throw limit;
+  const seconds = Math.max(1, Math.ceil(limit.msBeforeNext / 1_000));
+  return toProblem(c, {
+    status: 429,
+    title: 'Too many requests',
+    detail: `Ask again in ${seconds} s.`,
+    code: 'TooManyRequests',
+    headers: { 'Retry-After': String(seconds) },
+  });
 }

@@ -5,13 +5,13 @@ import { once } from 'node:events';
 import { getRequestListener } from '@hono/node-server';
 import { ConfigError } from '../config.js';
 import type { Token } from './access.js';
-import type { createBackend } from './app.js';
+import type { BackendApp } from './app.js';
 
 export interface BackendServer {
   /** Where it is reached from this machine. */
   readonly url: string;
   /** Until then, whoever asks is told to come back. */
-  serve(app: ReturnType<typeof createBackend>): void;
+  serve(backend: BackendApp): void;
   close(): Promise<void>;
 }
 
@@ -36,6 +36,7 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
     );
   }
   let listener: ReturnType<typeof getRequestListener> | undefined;
+  let served: BackendApp | undefined;
   const server = createServer((incoming, outgoing) => {
     if (listener === undefined) outgoing.writeHead(503, { 'Retry-After': '1' }).end();
     else void listener(incoming, outgoing);
@@ -55,16 +56,20 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
 
   return {
     url: `http://${name}:${port}`,
-    serve(app) {
+    serve(backend) {
       // With the library's own Request as the global one: its body limit makes new ones of the requests it gets.
-      listener = getRequestListener(app.fetch);
+      listener = getRequestListener(backend.app.fetch);
+      served = backend;
     },
     async close() {
+      served?.close();
       const closed = once(server, 'close');
       server.close();
-      server.closeIdleConnections();
+      // Also those that become idle from now on.
+      const sweeping = setInterval(() => server.closeIdleConnections(), 50);
       const forced = setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS);
       await closed;
+      clearInterval(sweeping);
       clearTimeout(forced);
     },
   };

@@ -27,6 +27,8 @@ export function createWebhookRoutes(
           title: 'Too large',
           detail: `At most ${MAX_WEBHOOK_BYTES} bytes.`,
           code: 'TooLarge',
+          // The rest of the body is not read: nothing else can be asked on this connection.
+          headers: { Connection: 'close' },
         }),
     }),
     async (c) => {

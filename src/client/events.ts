@@ -3,12 +3,14 @@ import { deliverEventsId, eventsAddedSignal } from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
-import { eventIds, eventsOptions } from './inputs.js';
+import { connectionId, eventIds, eventsOptions } from './inputs.js';
 
-export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' | 'replayEvents'> {
+export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' | 'latestEvents' | 'replayEvents'> {
   const { temporal, store, taskQueue, actor } = context;
   return {
     events: async (options = {}) => store.events.list(parseInput(eventsOptions, options)),
+
+    latestEvents: (id, limit) => store.events.latest(parseInput(connectionId, id), limit),
 
     async replayEvents(given) {
       const ids = parseInput(eventIds, given);
@@ -18,14 +20,14 @@ export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' |
       const found = await Promise.all(ids.map((id) => store.events.find(id)));
       const missing = ids.filter((_id, index) => found[index] === undefined);
       if (missing.length > 0) throw new MaesnSyncError('EventNotFound', `There is no event ${missing.join(', ')}.`);
-      for (const connectionId of await store.events.replay(ids)) {
-        const replayed = found.flatMap((event) => (event?.connectionId === connectionId ? [event.id] : []));
-        await store.journal.add({ connectionId, actor, action: 'event.replayed', detail: { events: replayed } });
-        await callTemporal(connectionId, () =>
+      for (const id of await store.events.replay(ids)) {
+        const replayed = found.flatMap((event) => (event?.connectionId === id ? [event.id] : []));
+        await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
+        await callTemporal(id, () =>
           temporal.workflow.signalWithStart('deliverEvents', {
-            workflowId: deliverEventsId(connectionId),
+            workflowId: deliverEventsId(id),
             taskQueue,
-            args: [{ connectionId }],
+            args: [{ connectionId: id }],
             signal: eventsAddedSignal,
           }),
         );

@@ -42,20 +42,23 @@ const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_60
 const INTERVAL = /^([1-9]\d{0,2}) ?(s|seconds?|m|minutes?|h|hours?|d|days?)$/;
 
 /** In milliseconds. */
-const every = z.union([
-  z
-    .number()
-    .int()
-    .min(1_000, 'must be at least one second')
-    .max(999 * 86_400_000, 'must be at most 999 days'),
-  z
-    .string()
-    .regex(INTERVAL, 'must be milliseconds, or an interval such as "15 minutes"')
-    .transform((interval) => {
-      const [, amount = '', unit = ''] = INTERVAL.exec(interval) ?? [];
-      return Number(amount) * (UNIT_MS[unit.charAt(0)] ?? 0);
-    }),
-]);
+const every = z.union(
+  [
+    z
+      .number()
+      .int()
+      .min(1_000)
+      .max(999 * 86_400_000),
+    z
+      .string()
+      .regex(INTERVAL)
+      .transform((interval) => {
+        const [, amount = '', unit = ''] = INTERVAL.exec(interval) ?? [];
+        return Number(amount) * (UNIT_MS[unit.charAt(0)] ?? 0);
+      }),
+  ],
+  'must be milliseconds (1,000 to 999 days), or an interval such as "15 minutes" (1 to 999 of s, m, h, d)',
+);
 
 export const resourceName = z.enum(RESOURCE_NAMES);
 

@@ -16,7 +16,7 @@ export interface OpenDatabase {
   readonly close: () => Promise<void>;
 }
 
-const MIGRATIONS = {
+export const MIGRATIONS = {
   migrationsFolder: fileURLToPath(new URL('./migrations', import.meta.url)),
   migrationsSchema: 'maesn_sync',
   migrationsTable: 'migrations',

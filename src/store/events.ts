@@ -1,5 +1,5 @@
 /** The outbox: what the application must be told, in the order in which it happened. */
-import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { events } from './schema.js';
 import type { EventData, EventType } from './schema.js';
@@ -35,14 +35,21 @@ export interface Events {
   add(event: NewEvent): Promise<void>;
   /** What came after event `afterId`, oldest first. */
   list(options: ListEventsOptions): Promise<Event[]>;
+  /** Newest first. */
+  latest(connectionId: string, limit: number): Promise<Event[]>;
   find(id: number): Promise<Event | undefined>;
   /** The oldest event of a connection that its application has not taken. */
   nextUndelivered(connectionId: string): Promise<Event | undefined>;
   delivered(id: number): Promise<void>;
   deliveryFailed(id: number, error: string): Promise<void>;
+  /** Deletes what was delivered long ago; where nobody receives events, whatever is that old. */
+  forget(connectionId: string, options?: { readonly undelivered?: boolean; readonly now?: Date }): Promise<void>;
   /** To be delivered once more, under the same id. Answers the connections that it concerns. */
   replay(ids: readonly number[]): Promise<string[]>;
 }
+
+/** How long events can be read and replayed. */
+const KEPT_FOR_MS = 30 * 86_400_000;
 
 export function createEvents(db: Database): Events {
   const columns = {
@@ -68,6 +75,14 @@ export function createEvents(db: Database): Events {
           and(gt(events.id, afterId), connectionId === undefined ? undefined : eq(events.connectionId, connectionId)),
         )
         .orderBy(events.id)
+        .limit(limit),
+
+    latest: (connectionId, limit) =>
+      db
+        .select(columns)
+        .from(events)
+        .where(eq(events.connectionId, connectionId))
+        .orderBy(desc(events.id))
         .limit(limit),
 
     async find(id) {
@@ -97,6 +112,18 @@ export function createEvents(db: Database): Events {
         .update(events)
         .set({ attempts: sql`${events.attempts} + 1`, lastError })
         .where(eq(events.id, id));
+    },
+
+    async forget(connectionId, { undelivered = false, now = new Date() } = {}) {
+      await db
+        .delete(events)
+        .where(
+          and(
+            eq(events.connectionId, connectionId),
+            lt(events.createdAt, new Date(now.getTime() - KEPT_FOR_MS)),
+            undelivered ? undefined : isNotNull(events.deliveredAt),
+          ),
+        );
     },
 
     async replay(ids) {

@@ -166,6 +166,18 @@ export const EVENT_TYPES = [
 
 export type EventType = (typeof EVENT_TYPES)[number];
 
+export const EVENT_MEANINGS: Readonly<Record<EventType, string>> = {
+  'connection.reauthorization_required':
+    'The customer must sign in (again): send them to `POST /connections/{id}/authorize`. Also when a key that came back is refused.',
+  'connection.reauthorization_reminder': 'They still must.',
+  'connection.reauthorized': 'Maesn has accepted the new key; everything goes on.',
+  'connection.reauthorization_expired': 'Nobody signed in in time; the sync has ended.',
+  'sync.started': 'A cycle has begun.',
+  'sync.completed': 'A cycle has ended, and nothing failed. `data.resources` has the counts.',
+  'sync.failed': 'A cycle has ended, and something failed: `data.resources` or `data.failure` says what.',
+  'sync.stuck': 'A request has failed for the third time in a row; it goes on being tried.',
+};
+
 /**
  * What keeps a connection from running, besides its login. `paused` is placed and lifted by people, each of the others
  * only by the part of maesn-sync that knows when it is over.

@@ -45,3 +45,18 @@ export const {
     nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused'],
   },
 });
+
+/** The one that calls the application. */
+export const { deliverEvents } = proxyActivities<Activities>({
+  // It delivers for one minute; the last event may take its 15 seconds more.
+  startToCloseTimeout: '2 minutes',
+  // A request may take 15 seconds, and no heartbeat comes meanwhile.
+  heartbeatTimeout: '30 seconds',
+  retry: {
+    // A deployment of the application takes seconds, an outage hours: soon at first, then every 10 minutes, for ever.
+    initialInterval: '5 seconds',
+    backoffCoefficient: 2,
+    maximumInterval: '10 minutes',
+    nonRetryableErrorTypes: ['ConnectionNotFound'],
+  },
+});

@@ -1,3 +1,4 @@
+export { deliverEvents } from './deliver-events.js';
 export { keepSubscribed } from './keep-subscribed.js';
 export { reauthorizeConnection } from './reauthorize-connection.js';
 export { syncConnection } from './sync-connection.js';

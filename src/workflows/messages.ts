@@ -176,6 +176,12 @@ export interface DeliverEventsInput {
   readonly connectionId: string;
 }
 
+export interface DeliverEventsResult {
+  readonly delivered: number;
+  /** Time was up before the outbox was empty. */
+  readonly more: boolean;
+}
+
 /** Something is in the outbox. */
 export const eventsAddedSignal = defineSignal('eventsAdded');
 

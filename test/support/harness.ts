@@ -6,7 +6,7 @@ import { NativeConnection } from '@temporalio/worker';
 import { destination, pino } from 'pino';
 import { inject } from 'vitest';
 import { startSandbox } from '../../sandbox/index.js';
-import type { Sandbox, SandboxAccount } from '../../sandbox/index.js';
+import type { Sandbox, SandboxAccount, SandboxOptions } from '../../sandbox/index.js';
 import { clientSettings, createMaesnSync } from '../../src/client.js';
 import type { MaesnSync, Resource } from '../../src/client.js';
 import { readConfig, requireVariables } from '../../src/config.js';
@@ -22,6 +22,7 @@ export interface HarnessOptions {
   /** Which Workflows run in virtual time: those that the client starts, those that Activities start. */
   readonly skipTime?: readonly ('started by client' | 'started by Activities')[];
   readonly overrides?: ReadConfigOptions['overrides'];
+  readonly sandbox?: SandboxOptions;
 }
 
 export interface Harness {
@@ -49,9 +50,13 @@ function logToFile(): void {
   installLogger(pino({ level: 'debug' }, destination({ dest: file, sync: true })));
 }
 
-export async function startHarness({ skipTime = [], overrides = {} }: HarnessOptions = {}): Promise<Harness> {
+export async function startHarness({
+  skipTime = [],
+  overrides = {},
+  sandbox: about,
+}: HarnessOptions = {}): Promise<Harness> {
   logToFile();
-  const sandbox = await startSandbox();
+  const sandbox = await startSandbox(about);
   const { store } = await openTestStore();
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const config = readConfig({

@@ -1,0 +1,125 @@
+/** The HTTP API of a running backend, as the commands call it. */
+import { z } from 'zod';
+import {
+  connection,
+  connectionPage,
+  eventPage,
+  journalPage,
+  login,
+  record,
+  recordPage,
+  startedSync,
+  syncPage,
+  syncStatus,
+} from '../backend/schemas.js';
+import { localUrl } from '../config.js';
+import type { Config } from '../config.js';
+import { CommandError } from './process.js';
+
+/** Where the backend is, and who asks; of every command that asks one. */
+export const API_ARGS = {
+  url: { type: 'string', description: 'Where the backend is. Default: MAESN_SYNC_URL, else this machine' },
+  token: { type: 'string', description: 'Bearer token. Better in MAESN_SYNC_TOKEN: other users see arguments' },
+  json: { type: 'boolean', description: 'Print what the HTTP API answers, as JSON' },
+} as const;
+
+interface ApiArgs {
+  readonly url?: string | undefined;
+  readonly token?: string | undefined;
+}
+
+const problem = z.looseObject({ status: z.number(), detail: z.string(), code: z.string() });
+
+type Query = Readonly<Record<string, string | number | undefined>>;
+
+export type Api = ReturnType<typeof createApi>;
+
+export function createApi(args: ApiArgs, config: Config) {
+  const base = (args.url ?? config.MAESN_SYNC_URL ?? localUrl(config)).replace(/\/$/, '');
+  const token = args.token ?? config.MAESN_SYNC_TOKEN ?? config.MAESN_SYNC_TOKENS?.[0]?.token;
+
+  async function ask(method: string, path: string, { query = {}, content }: { query?: Query; content?: object } = {}) {
+    const url = new URL(base + path);
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    const response = await fetch(url, {
+      method,
+      headers: {
+        Accept: 'application/json',
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+        ...(content === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      ...(content === undefined ? {} : { body: JSON.stringify(content) }),
+    }).catch((error: unknown) => {
+      const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw new CommandError(
+        `The backend at ${base} was not reached: ${reason}. Is maesn-sync serve running? Else set MAESN_SYNC_URL.`,
+        4,
+      );
+    });
+    const text = await response.text();
+    if (response.ok) return text === '' ? undefined : parseJson(text, base);
+    const told = problem.safeParse(parseJson(text, base));
+    if (!told.success) throw new CommandError(`${base} answered ${response.status}; is that the backend?`, 4);
+    const { status, detail } = told.data;
+    const advice = status === 401 ? ' Set MAESN_SYNC_TOKEN.' : '';
+    throw new CommandError(detail + advice, status === 404 ? 3 : status === 400 ? 2 : 1);
+  }
+
+  async function get<Schema extends z.ZodType>(schema: Schema, path: string, query?: Query): Promise<z.output<Schema>> {
+    return parse(schema, await ask('GET', path, query === undefined ? {} : { query }));
+  }
+  async function post<Schema extends z.ZodType>(
+    schema: Schema,
+    path: string,
+    content?: object,
+  ): Promise<z.output<Schema>> {
+    return parse(schema, await ask('POST', path, content === undefined ? {} : { content }));
+  }
+  return {
+    connections: (query: Query) => get(connectionPage, '/connections', query),
+    connection: (id: string) => get(connection, of(id)),
+    addConnection: (content: object) => post(connection, '/connections', content),
+    removeConnection: (id: string) => ask('DELETE', of(id)),
+    journal: (id: string, query: Query) => get(journalPage, `${of(id)}/journal`, query),
+    authorize: (id: string) => post(login, `${of(id)}/authorize`),
+    reauthorized: (id: string, accountKey: string) => post(connection, `${of(id)}/reauthorized`, { accountKey }),
+    syncs: (query: Query) => get(syncPage, '/syncs', query),
+    stuck: () => get(syncPage, '/syncs/stuck'),
+    sync: (id: string) => get(syncStatus, `${of(id)}/sync`),
+    startSync: (id: string, content: object) => post(startedSync, `${of(id)}/sync`, content),
+    cancelSync: (id: string) => ask('DELETE', `${of(id)}/sync`),
+    pauseSync: (id: string, reason: string) => ask('POST', `${of(id)}/sync/pause`, { content: { reason } }),
+    resumeSync: (id: string) => ask('POST', `${of(id)}/sync/resume`),
+    syncNow: (id: string) => ask('POST', `${of(id)}/sync/now`),
+    retryNow: (id: string) => ask('POST', `${of(id)}/sync/retry`),
+    records: (id: string, resource: string, query: Query) =>
+      get(recordPage, `${of(id)}/resources/${encodeURIComponent(resource)}/records`, query),
+    record: (id: string, resource: string, key: string) =>
+      get(record, `${of(id)}/resources/${encodeURIComponent(resource)}/records/${encodeURIComponent(key)}`),
+    events: (query: Query) => get(eventPage, '/events', query),
+    replayEvents: (ids: readonly number[]) => post(eventPage, '/events/replay', { ids }),
+    ready: () => get(z.record(z.string(), z.boolean()), '/readyz'),
+  };
+}
+
+function parseJson(text: string, base: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CommandError(`${base} answered something that is not JSON; is that the backend?`, 4);
+  }
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new CommandError(
+    'The backend answers what this version of maesn-sync does not understand; use the same version.',
+    4,
+  );
+}
+
+function of(id: string): string {
+  return `/connections/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,25 @@
+/** All commands, each loaded when it is asked for: most need little of what some need. */
+import { defineCommand } from 'citty';
+
+const services = () => import('./services.js');
+const connections = () => import('./connections.js');
+const syncs = () => import('./syncs.js');
+
+export const main = defineCommand({
+  meta: { name: 'maesn-sync', description: 'Keeps every Maesn customer’s books in your own Postgres.' },
+  subCommands: {
+    dev: async () => (await services()).dev,
+    serve: async () => (await services()).serve,
+    worker: async () => (await services()).worker,
+    migrate: async () => (await services()).migrate,
+    doctor: async () => (await import('./doctor.js')).doctor,
+    connect: async () => (await connections()).connect,
+    reauthorized: async () => (await connections()).reauthorized,
+    sync: async () => (await syncs()).sync,
+    stuck: async () => (await syncs()).stuck,
+    records: async () => (await connections()).records,
+    journal: async () => (await connections()).journal,
+    events: async () => (await connections()).events,
+    connections: async () => (await connections()).connections,
+  },
+});

@@ -1,0 +1,231 @@
+/** The commands, as processes: what they print, and how they end. */
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { z } from 'zod';
+import { TEST_TOKEN, startTestBackend } from './support/backend.js';
+import type { TestBackend } from './support/backend.js';
+import { runCli } from './support/cli.js';
+import type { CliResult, RunCliOptions } from './support/cli.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { TEST_SEALING_KEY, createTestDatabase, openTestStore } from './support/store.js';
+import { startReceiver } from './support/receiver.js';
+import type { Receiver } from './support/receiver.js';
+import { waitFor } from './support/wait.js';
+
+let harness: Harness;
+let backend: TestBackend;
+let receiver: Receiver;
+beforeAll(async () => {
+  receiver = await startReceiver();
+  harness = await startHarness({ overrides: receiver.overrides });
+  backend = await startTestBackend(harness, receiver.overrides);
+});
+afterAll(async () => {
+  await backend.close();
+  await harness.close();
+  await receiver.close();
+});
+
+const run = (args: readonly string[], options: RunCliOptions = {}): Promise<CliResult> =>
+  runCli(args, { ...options, env: { MAESN_SYNC_URL: backend.url, MAESN_SYNC_TOKEN: TEST_TOKEN, ...options.env } });
+
+describe('a sync', () => {
+  it('is waited for to its end, with progress, and ends the command as it ended', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250, bills: 5 } });
+    const good = await run(['sync', 'start', connectionId, '--resources', 'items', '--wait']);
+    expect(good).toMatchObject({ code: 0, stderr: '' });
+    expect(good.stdout).toMatch(/Completed on/);
+    account.fault({ resource: 'bills', answer: { status: 403 } });
+    const bad = await run(['sync', 'start', connectionId, '--resources', 'items,bills', '--wait', '--json']);
+    expect(bad).toMatchObject({ code: 1, stderr: expect.stringContaining('1 of 2 resources failed: bills') });
+    expect(JSON.parse(bad.stdout)).toMatchObject({ state: 'Failed' });
+    const all = await run(['sync', 'status']);
+    expect(all.stdout).toMatch(new RegExp(`${connectionId} +sevdesk +Failed`));
+  });
+
+  it('that is stuck is listed with why, since when and until when', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+    account.fault({ resource: 'items', answer: { status: 429, retryAfter: 600 } });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    const { stdout } = await run(['stuck']);
+    expect(stdout).toMatch(
+      new RegExp(`${connectionId} +sevdesk +Retrying +20.*Z +20.*Z +429 from sevdesk, first time`),
+    );
+    expect(await run(['sync', 'retry', connectionId])).toMatchObject({ code: 0 });
+    await waitFor('it goes on', async () => (await harness.sync.syncStatus(connectionId)).state === 'Completed');
+    expect(JSON.parse((await run(['stuck', '--json'])).stdout)).toEqual([]);
+  });
+});
+
+describe('a customer', () => {
+  it('is connected while the command waits', async () => {
+    const account = harness.sandbox.addAccount({ targetSystem: 'xero', records: { items: 3 } });
+    let signingIn: Promise<unknown> | undefined;
+    const connected = await run(['connect', 'by-command', '--target-system', 'xero', '--wait'], {
+      onStderr: (text) => {
+        const [loginUrl] = /http\S+\/sandbox\/login\/\S+/.exec(text) ?? [];
+        if (loginUrl === undefined) return;
+        const body = new URLSearchParams({ action: 'signIn', account: account.name });
+        signingIn = fetch(loginUrl, { method: 'POST', body }).then((response) => response.text());
+      },
+    });
+    expect(await signingIn).toContain('You are connected');
+    expect(connected).toMatchObject({ code: 0, stdout: 'by-command: connected.\n' });
+    expect((await run(['connections', 'list'])).stdout).toMatch(/by-command +xero +active/);
+    const journal = await run(['journal', 'by-command']);
+    expect(journal.stdout).toMatch(/end user +key\.stored/);
+    expect(await run(['connections', 'remove', 'by-command'])).toMatchObject({ code: 2 });
+    expect(await run(['connections', 'remove', 'by-command', '--yes'])).toMatchObject({ code: 0 });
+    expect(await run(['sync', 'status', 'by-command'])).toMatchObject({ code: 3, stdout: '' });
+  });
+
+  it('hands a key over by standard input, and it is shown nowhere', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 3 } });
+    const handed = await run(['reauthorized', connectionId, '--json'], { stdin: `${account.accountKey}\n` });
+    expect(handed).toMatchObject({ code: 0 });
+    expect(JSON.parse(handed.stdout)).toMatchObject({ keyVersion: 2 });
+    expect(JSON.stringify(handed)).not.toContain(account.accountKey);
+    expect(await run(['reauthorized', connectionId], { stdin: '' })).toMatchObject({ code: 2 });
+  });
+});
+
+it('records and events are listed, found and replayed', async () => {
+  const { connectionId } = await harness.connect({ records: { items: 120 } });
+  await run(['sync', 'start', connectionId, '--resources', 'items', '--wait']);
+  const listed = (await run(['records', connectionId, 'items', '--all', '--limit', '50'])).stdout.trim().split('\n');
+  expect(listed).toHaveLength(120);
+  const { key } = z.object({ key: z.string() }).parse(JSON.parse(listed[0] ?? ''));
+  expect(JSON.parse((await run(['records', connectionId, 'items', key])).stdout)).toMatchObject({ key });
+  expect(await run(['records', connectionId, 'items', 'none'])).toMatchObject({ code: 3 });
+
+  await waitFor('both events are taken', () => receiver.takenOf(connectionId).length === 2);
+  const events = z
+    .array(z.object({ id: z.number(), type: z.string() }))
+    .parse(JSON.parse((await run(['events', 'list', '--connection', connectionId, '--json'])).stdout));
+  expect(events.map(({ type }) => type)).toEqual(['sync.started', 'sync.completed']);
+  expect(await run(['events', 'replay', String(events[0]?.id)])).toMatchObject({ code: 0 });
+  await waitFor('it came again', () => receiver.takenOf(connectionId).length === 3);
+  expect(await run(['events', 'replay', 'soon'])).toMatchObject({ code: 2 });
+});
+
+describe('what is wrong is named, and the command ends with', () => {
+  it.each<[string, number, RegExp, readonly string[], Record<string, string>?]>([
+    ['a flag that nobody knows', 2, /sync start does not know --evry/, ['sync', 'start', 'a', '--evry', '1m']],
+    ['one argument too many', 2, /does not know b/, ['stuck', 'b']],
+    ['a resource that is none', 2, /resources\.0/, ['sync', 'start', 'a', '--resources', 'cats']],
+    [
+      'a connection that is not there',
+      3,
+      /There is no connection nobody/,
+      ['sync', 'pause', 'nobody', '--reason', 'x'],
+    ],
+    ['a new connection without system', 2, /--target-system/, ['connect', 'brand-new']],
+    ['a wrong token', 1, /bearer token.*Set MAESN_SYNC_TOKEN/, ['stuck'], { MAESN_SYNC_TOKEN: 'wrong' }],
+    [
+      'a backend that is not there',
+      4,
+      /was not reached: .*Is maesn-sync serve running/,
+      ['stuck'],
+      { MAESN_SYNC_URL: 'http://127.0.0.1:9' },
+    ],
+    ['something that is no backend', 4, /is that the backend\?/, ['stuck'], { MAESN_SYNC_URL: 'sandbox' }],
+    ['a wrong environment', 2, /MAESN_TIMEOUT: must be a duration/, ['stuck'], { MAESN_TIMEOUT: 'soon' }],
+  ])('%s: %i', async (_name, code, message, args, env = {}) => {
+    const sandbox = env['MAESN_SYNC_URL'] === 'sandbox' ? { MAESN_SYNC_URL: harness.sandbox.url } : {};
+    const result = await run(args, { env: { ...env, ...sandbox } });
+    expect(result.stderr).toMatch(message);
+    expect(result).toMatchObject({ code, stdout: '' });
+  });
+});
+
+it('every command says what it is for', async () => {
+  const main = await run(['--help']);
+  for (const name of [
+    'dev',
+    'serve',
+    'worker',
+    'migrate',
+    'doctor',
+    'connect',
+    'sync',
+    'stuck',
+    'records',
+    'reauthorized',
+  ]) {
+    expect(main.stdout).toContain(name);
+  }
+  expect((await run(['sync', 'start', '--help'])).stdout).toMatch(/--every.*cycle/);
+});
+
+describe('the doctor', () => {
+  const findings = z.array(
+    z.object({ what: z.string(), result: z.string(), detail: z.string(), fix: z.string().optional() }),
+  );
+
+  it('finds nothing wrong where nothing is, but for what is not there', async () => {
+    const { code, stdout, stderr } = await run(['doctor', '--json'], {
+      env: {
+        MAESN_API_KEY: harness.sandbox.apiKey,
+        MAESN_BASE_URL: harness.sandbox.url,
+        MAESN_SYNC_TASK_QUEUE: harness.config.MAESN_SYNC_TASK_QUEUE,
+        TEMPORAL_ADDRESS: inject('temporalAddress'),
+      },
+    });
+    expect(code, stdout + stderr).toBe(0);
+    const found = findings.parse(JSON.parse(stdout));
+    expect(found.filter(({ result }) => result === 'ok').map(({ what }) => what.replace(/ at .*/, ''))).toEqual([
+      'environment',
+      'Temporal',
+      'Workers',
+      'Maesn',
+      'backend',
+    ]);
+    expect(found.filter(({ result }) => result === 'warning').map(({ what }) => what)).toEqual(['Postgres', 'API key']);
+  });
+
+  it('says of everything that is wrong how to mend it', async () => {
+    const { code, stdout } = await run(['doctor', '--json'], {
+      env: {
+        DATABASE_URL: 'postgres://127.0.0.1:9/none',
+        MAESN_BASE_URL: 'http://127.0.0.1:9',
+        MAESN_SYNC_EVENTS_SECRET: receiver.secret,
+        MAESN_SYNC_EVENTS_URL: 'https://10.0.0.1/events',
+        MAESN_SYNC_SEALING_KEY: Buffer.alloc(32).toString('base64'),
+        MAESN_SYNC_URL: 'http://127.0.0.1:9',
+        TEMPORAL_ADDRESS: '127.0.0.1:9',
+      },
+    });
+    expect(code).toBe(1);
+    const found = findings.parse(JSON.parse(stdout)).filter(({ result }) => result !== 'ok');
+    expect(found.map(({ what }) => what.replace(/ at .*/, ''))).toEqual([
+      'Temporal',
+      'Postgres',
+      'Maesn',
+      'backend',
+      'events',
+    ]);
+    expect(found.every(({ fix }) => fix !== undefined)).toBe(true);
+  });
+
+  // Only a Postgres server can be looked at from outside; with PGlite there is none.
+  // oxlint-disable-next-line vitest/no-conditional-tests
+  if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
+    it('sees in Postgres whether tables are missing and keys are sealed with another key', async () => {
+      const check = async (databaseUrl: string, sealingKey: Buffer) => {
+        const env = { DATABASE_URL: databaseUrl, MAESN_SYNC_SEALING_KEY: sealingKey.toString('base64') };
+        return findings.parse(JSON.parse((await run(['doctor', '--json'], { env })).stdout));
+      };
+      const empty = await createTestDatabase();
+      expect(await check(empty ?? '', TEST_SEALING_KEY)).toContainEqual(
+        expect.objectContaining({ what: 'tables', result: 'wrong', fix: 'Run maesn-sync migrate.' }),
+      );
+      const { store, databaseUrl = '' } = await openTestStore();
+      await store.connections.add({ connectionId: 'a', targetSystem: 'xero', accountKey: 'k' }, 'test');
+      await store.close();
+      const sealed = (result: string) => expect.objectContaining({ what: 'sealing key', result });
+      expect(await check(databaseUrl, TEST_SEALING_KEY)).toContainEqual(sealed('ok'));
+      expect(await check(databaseUrl, Buffer.alloc(32, 1))).toContainEqual(sealed('wrong'));
+    });
+  }
+});

@@ -1,0 +1,235 @@
+/** The page, in a real browser: what people see and press. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { startTestBackend } from './support/backend.js';
+import type { TestBackend } from './support/backend.js';
+import { startBrowser } from './support/browser.js';
+import type { TestBrowser } from './support/browser.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { waitFor } from './support/wait.js';
+
+let harness: Harness;
+let backend: TestBackend;
+let browser: TestBrowser;
+beforeAll(async () => {
+  harness = await startHarness({ sandbox: { latencyMs: 60 } });
+  // Without tokens, as on one's own machine.
+  backend = await startTestBackend(harness, {
+    MAESN_SYNC_TOKENS: '',
+    MAESN_SYNC_TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
+  });
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await backend.close();
+  await harness.close();
+});
+
+const urlOf = (connectionId: string) => `${backend.url}/ui/connections/${connectionId}`;
+const textOf = (page: Page, selector: string) => page.locator(selector).first().innerText();
+const sees = (page: Page, text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 60_000 });
+const runOf = async (connectionId: string) => (await harness.sync.syncStatus(connectionId)).runId;
+
+describe('the page', () => {
+  it('shows a sync running, a login that died, and, after the reconnect, the same run completing', async () => {
+    const { page, complaints } = await browser.open();
+    const { connectionId, account } = await harness.connect({ records: { invoices: 6_000 } });
+    account.fault({ resource: 'invoices', page: 45, answer: 'revoke' });
+    await page.goto(`${backend.url}/ui`);
+    await page.getByRole('link', { name: connectionId }).click();
+    await page.getByText('Start a sync').click();
+    await page.getByLabel('Resources', { exact: true }).fill('invoices');
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+
+    // It moves by itself: nothing reloads the page.
+    const pageNumber = async () => Number(/page (\d+) of 60/.exec(await textOf(page, '.summary'))?.[1] ?? 0);
+    const first = await waitFor('a page is shown', async () => (await pageNumber()) || undefined);
+    await browser.screenshot(page, 'syncing');
+    await waitFor('the page moves on', async () => (await pageNumber()) > first);
+    const runId = await runOf(connectionId);
+
+    await sees(page, /The customer must sign in to sevdesk again; your application was told on/);
+    await sees(page, /goes on at invoices, where it stopped/);
+    await browser.screenshot(page, 'must-sign-in');
+    await page.getByRole('button', { name: 'Reconnect' }).click();
+    await page.getByRole('heading', { name: 'Sign in to sevdesk' }).waitFor();
+    await browser.screenshot(page, 'login-of-the-sandbox');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'You are connected' }).waitFor();
+
+    await page.goto(urlOf(connectionId));
+    await sees(page, /^Completed on/);
+    await browser.screenshot(page, 'completed');
+    expect(await runOf(connectionId)).toBe(runId);
+    expect(await textOf(page, '.log')).toMatch(/end user login\.completed/);
+    expect(complaints).toEqual([]);
+  });
+
+  it('counts down to the next attempt of a 429, says what Maesn said, and makes the attempt now when it is told to', async () => {
+    const { page, complaints } = await browser.open();
+    const { connectionId, account } = await harness.connect({ records: { items: 300 }, targetSystem: 'quickbooks' });
+    const downstreamErrors = [{ code: 'ThrottleExceeded', message: 'Too many requests in this minute' }];
+    account.fault({ resource: 'items', page: 2, answer: { status: 429, retryAfter: 192, downstreamErrors } });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await page.goto(urlOf(connectionId));
+    await sees(page, /429 from quickbooks, first time in a row, at items page 2; next attempt in/);
+    await sees(page, /ThrottleExceeded/);
+    const countdown = page.locator('time[data-countdown]').first();
+    const before = await countdown.innerText();
+    expect(before).toMatch(/^3m \d+s$/);
+    await waitFor('it counts down', async () => (await countdown.innerText()) !== before);
+    await browser.screenshot(page, 'retrying');
+    await page.getByRole('button', { name: 'Retry now' }).click();
+    await sees(page, 'The request is made again now.');
+    await sees(page, /^Completed on/);
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows what the last run could not do, in Maesn’s words', async () => {
+    const { page, complaints } = await browser.open({ colorScheme: 'dark' });
+    const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
+    account.fault({
+      resource: 'bills',
+      answer: {
+        status: 400,
+        errors: [{ message: '<b>bold</b> claim' }],
+        downstreamErrors: [{ message: 'The client has no licence for bills' }],
+        validationErrors: [{ field: 'companyId' }],
+      },
+    });
+    await harness.sync.startSync(connectionId, { resources: ['items', 'bills'] });
+    await page.goto(urlOf(connectionId));
+    await sees(page, 'What the last run could not do');
+    for (const words of ['<b>bold</b> claim', 'no licence for bills', '"field": "companyId"']) await sees(page, words);
+    await browser.screenshot(page, 'failed-dark');
+    const link = page.getByRole('link', { name: 'This Workflow in the Temporal UI' });
+    expect(await link.getAttribute('href')).toBe(
+      `http://127.0.0.1:8233/namespaces/default/workflows/sync%2F${connectionId}`,
+    );
+    expect(complaints).toEqual([]);
+  });
+
+  it('is worked by keyboard alone, and shows what people write as text', async () => {
+    const { page, complaints } = await browser.open();
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+    await page.goto(urlOf(connectionId));
+    await sees(page, /Up to date; next cycle/);
+    const focusOn = async (name: string) => {
+      for (let presses = 0; presses < 40; presses += 1) {
+        await page.keyboard.press('Tab');
+        const focused = await page.evaluate<string>('document.activeElement.textContent.trim()');
+        if (focused === name) return;
+      }
+      throw new Error(`Tab does not lead to ${name}`);
+    };
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate<string>('document.activeElement.textContent')).toBe('Skip to the content');
+    await focusOn('Pause');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('<img src=x onerror=alert(1)> & closing');
+    await page.keyboard.press('Enter');
+    await sees(page, /Paused by local on .*: <img src=x onerror=alert\(1\)> & closing/);
+    await browser.screenshot(page, 'paused');
+    await focusOn('Resume');
+    await page.keyboard.press('Enter');
+    await sees(page, /Up to date; next cycle/);
+    expect(complaints).toEqual([]);
+    await harness.sync.removeConnection(connectionId);
+  });
+
+  it('works without scripts', async () => {
+    const { page } = await browser.open({ javaScriptEnabled: false });
+    await page.goto(`${backend.url}/ui`);
+    await page.getByText('Add a connection').click();
+    await page.getByLabel('Connection id').fill('no-scripts');
+    await page.getByLabel('Target system').fill('xero');
+    await page.getByRole('button', { name: 'Add' }).click();
+    await sees(page, 'The connection was added');
+    await page.locator('summary', { hasText: 'Pause' }).click();
+    await page.getByLabel('Reason').fill('first things first');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await sees(page, /Paused by local/);
+    await page.getByText('Start a sync').click();
+    await page.getByLabel('Every').fill('now and then');
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+    await sees(page, /every: must be milliseconds .*, or an interval such as "15 minutes"/);
+    expect(await harness.store.holds.list('no-scripts')).toMatchObject([{ reason: 'first things first' }]);
+    await harness.sync.removeConnection('no-scripts');
+  });
+
+  it('fits a phone, and darkness', async () => {
+    const { page, complaints } = await browser.open({ viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    for (const [url, name] of [
+      [`${backend.url}/ui`, 'phone-list'],
+      [urlOf(connectionId), 'phone-connection'],
+    ] as const) {
+      await page.goto(url);
+      await page.locator('.badge').first().waitFor();
+      await browser.screenshot(page, name);
+      expect(await page.evaluate<number>('document.scrollingElement.scrollWidth')).toBeLessThanOrEqual(360);
+    }
+    expect(await page.evaluate<string>('getComputedStyle(document.body).backgroundColor')).toBe('rgb(15, 18, 23)');
+    expect(complaints).toEqual([]);
+  });
+
+  it('lists all connections at a glance', async () => {
+    const { page, complaints } = await browser.open();
+    await page.goto(`${backend.url}/ui`);
+    await page.locator('.badge').first().waitFor();
+    await browser.screenshot(page, 'list');
+    expect(await page.locator('.connections li').count()).toBeGreaterThan(2);
+    expect(complaints).toEqual([]);
+  });
+
+  it('of a connection that is not there says so', async () => {
+    const answer = await backend.ask('GET', '/ui/connections/nobody', undefined, { authorization: '' });
+    expect(answer).toMatchObject({ status: 404 });
+    expect(answer.body).toContain('There is no connection nobody.');
+  });
+
+  it('says when it has lost maesn-sync, and finds it again', async () => {
+    const { page } = await browser.open();
+    await page.goto(`${backend.url}/ui`);
+    await page.context().setOffline(true);
+    const gone = await startTestBackend(harness, { MAESN_SYNC_TOKENS: '' });
+    await page.context().setOffline(false);
+    await page.goto(`${gone.url}/ui`);
+    await page.locator('.badge').first().waitFor();
+    expect(await page.locator('#lost').isVisible()).toBe(false);
+    await gone.close();
+    await page.locator('#lost').waitFor({ state: 'visible' });
+  });
+});
+
+it('a complaint of the browser is heard', async () => {
+  const { page, complaints } = await browser.open();
+  await page.goto(`${backend.url}/ui`);
+  await page.evaluate(
+    "const script = document.createElement('script'); script.textContent = 'document.title = 1'; document.body.append(script);",
+  );
+  await waitFor('the policy complains', () => complaints.some((text) => text.includes('Content Security Policy')));
+  expect(await page.title()).toBe('Connections · maesn-sync');
+});
+
+it('with tokens, the page asks for one first', async () => {
+  const secured = await startTestBackend(harness);
+  const { page, complaints } = await browser.open();
+  await page.goto(`${secured.url}/ui`);
+  await page.getByLabel('Token').fill('not a token of ours');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await sees(page, 'That is none of the tokens');
+  await page.getByLabel('Token').fill('test-token-0123456789');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.badge').first().waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('Token').waitFor();
+  // The 401 of the wrong token is the only thing that the browser minds.
+  expect(complaints.filter((text) => !text.includes('401'))).toEqual([]);
+  await secured.close();
+});
