@@ -29,7 +29,7 @@ const listsOf = (name: string) =>
   harness.sandbox.requests.filter(({ account, path }) => account === name && path !== '/accounting/profile').length;
 
 it('reconnecting does not resume what a person has paused, and resuming does not skip the reconnecting', async () => {
-  const { connectionId, account } = await harness.connect({ records: { items: 300 } });
+  const { connectionId, account } = await harness.connect({ records: { items: 300 }, targetSystem: 'abaconnect' });
   const anna = harness.sync.as('anna');
   account.fault({ resource: 'items', page: 2, answer: 'revoke' });
   await anna.startSync(connectionId, { resources: ['items'] });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RESOURCE_NAMES } from '../src/spec/resources.js';
+import { requestsInFlight } from '../src/spec/target-systems.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
@@ -12,6 +13,9 @@ beforeAll(async () => {
   harness = await startHarness();
 });
 afterAll(() => harness.close());
+
+/** With several requests in flight, as many can meet the 401; see the last test. */
+const ONE_AT_A_TIME = { targetSystem: 'abaconnect' } as const;
 
 const TWELVE: readonly Resource[] = RESOURCE_NAMES.slice(0, 12);
 
@@ -47,7 +51,7 @@ async function result(connectionId: string): Promise<SyncReport> {
 describe('a revoked login', () => {
   it('costs one 401 and one notice for twelve resources, and the walk goes on at the page where it was parked', async () => {
     const records = Object.fromEntries(TWELVE.map((resource) => [resource, 350]));
-    const { connectionId, account } = await harness.connect({ records });
+    const { connectionId, account } = await harness.connect({ records, ...ONE_AT_A_TIME });
     const parkedAt = TWELVE[5];
     if (parkedAt === undefined) throw new Error('there are twelve');
     account.fault({ resource: parkedAt, page: 3, answer: 'revoke' });
@@ -73,7 +77,7 @@ describe('a revoked login', () => {
   });
 
   it('is over when the same key works again', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -83,7 +87,7 @@ describe('a revoked login', () => {
   });
 
   it('can happen again in the same run', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 450 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 450 }, ...ONE_AT_A_TIME });
     for (const page of [2, 4]) account.fault({ resource: 'items', page, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     for (const round of [1, 2]) {
@@ -100,7 +104,7 @@ describe('a revoked login', () => {
   });
 
   it('releases every Workflow that waits', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -123,7 +127,7 @@ describe('a revoked login', () => {
 
 describe('a wrong key', () => {
   it('leads to another wait and another notice, not to a retry', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -152,7 +156,7 @@ describe('a wrong key', () => {
 
 describe('a Signal', () => {
   it('that comes for an old version, twice, or with nonsense changes nothing', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -196,7 +200,7 @@ describe('a Signal', () => {
 
 describe('while a connection awaits reauthorisation', () => {
   it('a cancelled sync waits no more, and nothing is asked for the connection', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -215,7 +219,7 @@ describe('while a connection awaits reauthorisation', () => {
   });
 
   it('a terminated reauthorizeConnection is started again by the key that comes', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -226,7 +230,7 @@ describe('while a connection awaits reauthorisation', () => {
   });
 
   it('removing the connection ends everything of it', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
@@ -280,4 +284,16 @@ describe('when nobody signs in', () => {
     expect(patient.sandbox.requests[asked]).toMatchObject({ resource: 'items', page: '2' });
     await expectSameRecords(patient.store, connectionId, account, ['items']);
   });
+});
+
+it('where pages are fetched ahead, costs at most as many 401s as there are requests in flight', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 2_000 }, targetSystem: 'quickbooks' });
+  account.fault({ resource: 'items', page: 7, answer: 'revoke' });
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  await awaiting(connectionId);
+  expect(refusals(account.name).length).toBeLessThanOrEqual(requestsInFlight('quickbooks'));
+  expect(refusals(account.name).length).toBeGreaterThan(0);
+  await harness.sync.reauthorized(connectionId, account.reconnect());
+  const { resources } = await result(connectionId);
+  expect(resources.items).toMatchObject({ records: 2_000, pages: 20, reauthorizations: 1 });
 });

@@ -91,7 +91,7 @@ describe('the delay before the next attempt', () => {
   });
 
   it('starts anew with every page that came through', async () => {
-    const { connectionId, account } = await harness.connect({ records: { invoices: 300 } });
+    const { connectionId, account } = await harness.connect({ records: { invoices: 300 }, targetSystem: 'abaconnect' });
     for (const page of [1, 2, 3]) account.fault({ resource: 'invoices', page, times: 2, answer: status(429) });
     const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['invoices'] });
     await harness.temporal.workflow.getHandle(workflowId).result();

@@ -23,11 +23,13 @@ const begin = (connectionId: string, walkId = 'run-1', now = new Date()) =>
   store.walks.begin({ connectionId, resource: 'invoices', walkId, now });
 
 const save = (connectionId: string, page: number, values: readonly unknown[], last = false, walkId = 'run-1') =>
-  store.walks.savePage({
+  store.walks.savePages({
     connectionId,
     resource: 'invoices',
     walkId,
     page,
+    pages: 1,
+    read: values.length,
     records: parseRecords('invoices', values, 0),
     totalPages: 9,
     totalRecords: 900,
@@ -163,7 +165,8 @@ describe('a walk', () => {
       const { walkSince } = await store.walks.begin({ ...of, now: new Date() });
       expect(walkSince).toBeNull();
       const records = parseRecords('trialBalance', values, 0);
-      await store.walks.savePage({ ...of, page: 1, records, totalPages: 1, totalRecords: null, last: true });
+      const one = { page: 1, pages: 1, read: values.length, totalPages: 1, totalRecords: null, last: true };
+      await store.walks.savePages({ ...of, ...one, records });
       const kept = await store.records.list({ connectionId: id, resource: 'trialBalance', limit: 10 });
       return kept.map(({ record }) => record);
     };

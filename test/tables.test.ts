@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
-import { TARGET_SYSTEMS, formatLastModifiedAt, requestIntervalMs, targetSystem } from '../src/spec/target-systems.js';
+import { formatLastModifiedAt, scopedLimits, targetSystem } from '../src/spec/target-systems.js';
 
 describe('resources', () => {
   it('hold every collection that Maesn lists', () => {
@@ -21,13 +21,7 @@ describe('target systems', () => {
   it('know an unknown one: no limits, no error', () => {
     expect(targetSystem('never-heard-of')).toEqual({ rateLimits: [] });
     expect(targetSystem('toString')).toEqual({ rateLimits: [] });
-    expect(requestIntervalMs('never-heard-of')).toBe(0);
-  });
-
-  it.each(Object.keys(TARGET_SYSTEMS))('%s: its pace stays within every limit of up to an hour', (slug) => {
-    const intervalMs = requestIntervalMs(slug);
-    const withinAnHour = targetSystem(slug).rateLimits.filter(({ perMs }) => perMs <= 3_600_000);
-    expect(withinAnHour.every(({ requests, perMs }) => intervalMs * requests >= perMs)).toBe(true);
+    expect(scopedLimits('never-heard-of', 'a')).toEqual([]);
   });
 
   it('write whole seconds for lexware-office alone', () => {

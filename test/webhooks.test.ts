@@ -425,7 +425,16 @@ describe('a deletion', () => {
         await store.walks.begin({ ...of, now });
         const record = { key: 'a', json: '{"invoiceId":"a"}', modifiedAt: null, hash: 'h', problems: null };
         return () =>
-          store.walks.savePage({ ...of, page: 1, records: [record], totalPages: 1, totalRecords: 1, last: true });
+          store.walks.savePages({
+            ...of,
+            page: 1,
+            pages: 1,
+            read: 1,
+            records: [record],
+            totalPages: 1,
+            totalRecords: 1,
+            last: true,
+          });
       };
       const find = () => store.records.find({ connectionId, resource: 'invoices', key: 'a' });
       const save = await walk('1', new Date(Date.now() - 60_000));

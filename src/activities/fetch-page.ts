@@ -4,6 +4,7 @@ import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
 import type { Pagination } from '../maesn/envelope.js';
 import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
+import type { Resource } from '../spec/resources.js';
 import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
 import type { Connection, Cursor } from '../store/index.js';
 import type { PullTask } from '../workflows/messages.js';
@@ -22,6 +23,7 @@ export interface FetchPageInput {
   readonly maesn: MaesnClient;
   readonly connection: AuthorizedConnection;
   readonly cursor: Cursor;
+  readonly page: number;
   readonly signal: AbortSignal;
   /** The task that holds this page, if it was started before. */
   readonly task: PullTask | undefined;
@@ -38,21 +40,21 @@ const SLOWEST_POLL_MS = 30_000;
 
 /** `undefined`: time is up while a task is running; ask again with the task. */
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
-  const { maesn, connection, cursor, signal } = input;
+  const { maesn, connection, cursor, page, signal } = input;
   const { accountKey } = connection;
   const request: MaesnRequest = {
     path: resourceRow(cursor.resource).path,
-    query: toQuery(connection, cursor),
+    query: toQuery(connection, cursor, page),
     accountKey,
     signal,
   };
 
-  let task = input.task?.page === cursor.nextPage ? input.task : undefined;
+  let task = input.task?.page === page ? input.task : undefined;
   if (task === undefined) {
     await input.pace();
     const answer = await maesn.list(request);
-    if (answer.kind === 'page') return toPage(cursor, answer);
-    task = { page: cursor.nextPage, taskId: answer.taskId };
+    if (answer.kind === 'page') return toPage(cursor.resource, page, answer);
+    task = { page, taskId: answer.taskId };
     input.onTask(task);
   }
 
@@ -64,7 +66,7 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
         return { kind: 'failed', status: 'unknown' } as const;
       throw error;
     });
-    if (answer.kind === 'page') return toPage(cursor, answer);
+    if (answer.kind === 'page') return toPage(cursor.resource, page, answer);
     if (answer.kind === 'failed') {
       input.onTask(undefined);
       throw new MaesnError({
@@ -78,11 +80,11 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery(connection: Connection, cursor: Cursor): Query {
+function toQuery(connection: Connection, cursor: Cursor, page: number): Query {
   const { paged } = resourceRow(cursor.resource);
   const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
   return {
-    page: paged ? cursor.nextPage : undefined,
+    page: paged ? page : undefined,
     limit: paged ? PAGE_LIMIT : undefined,
     lastModifiedAt:
       cursor.walkSince === null ? undefined : formatLastModifiedAt(connection.targetSystem, cursor.walkSince),
@@ -96,15 +98,16 @@ function toQuery(connection: Connection, cursor: Cursor): Query {
 
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
-  cursor: Cursor,
+  resource: Resource,
+  page: number,
   { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;
-  const endReached = totalPages === null ? records.length !== PAGE_LIMIT : cursor.nextPage >= totalPages;
+  const endReached = totalPages === null ? records.length !== PAGE_LIMIT : page >= totalPages;
   return {
     records,
     totalPages,
     totalRecords: pagination?.total ?? null,
-    last: !resourceRow(cursor.resource).paged || records.length === 0 || endReached,
+    last: !resourceRow(resource).paged || records.length === 0 || endReached,
   };
 }

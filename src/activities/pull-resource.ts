@@ -3,64 +3,73 @@
  * many pages: a thousand pages cost a handful of Temporal actions, and the cursor in the store makes any crash
  * repeat at most one page.
  */
-import { cancellationSignal, sleep } from '@temporalio/activity';
+import { cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
-import { requestIntervalMs } from '../spec/target-systems.js';
-import type { Cursor } from '../store/index.js';
-import type { PullResourceInput, PullResourceResult, WalkCounts } from '../workflows/messages.js';
+import type { MaesnRecord } from '../maesn/records.js';
+import { requestsInFlight } from '../spec/target-systems.js';
+import type { Cursor, Store } from '../store/index.js';
+import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
+import { isMaesnError } from './failure.js';
 import { fetchPage } from './fetch-page.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
+import { createPace } from './pace.js';
+import type { Pace } from './pace.js';
 import { createTellStuck } from './tell-application.js';
+import { PageError, walkPages } from './walk-pages.js';
+import type { NumberedPage } from './walk-pages.js';
 
 export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, options } = dependencies;
   const tellStuck = createTellStuck(dependencies);
-  const pace = createPace();
 
   return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
-    const signal = cancellationSignal();
     const until = Date.now() + options.walkForMs;
     const hasTime = () => Date.now() < until;
     const attempt = startAttempt(options);
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
+    let pace: Pace | undefined;
 
     try {
       const opened = await openConnection(store, connectionId);
       ({ keyVersion } = opened);
       if ((await store.holds.list(connectionId)).length > 0) return HELD;
       const connection = requireAuthorization(opened);
-      const intervalMs = requestIntervalMs(connection.targetSystem);
-      let cursor = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
-      walk = toCounts(cursor);
+      const begun = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
+      walk = toCounts(begun);
       let task = attempt.progress.task ?? input.task;
+      // A task is asked for until it is done: one at a time.
+      const inFlight = task === undefined ? requestsInFlight(connection.targetSystem) : 1;
+      pace = createPace(store, connection, inFlight);
+      const turn = pace.turn.bind(pace);
 
-      while (cursor.completedAt === null && hasTime()) {
-        signal.throwIfAborted();
-        attempt.note({ page: cursor.nextPage, totalPages: cursor.totalPages ?? undefined });
-        const page = await fetchPage({
-          maesn,
-          connection,
-          cursor,
-          signal,
-          task,
-          hasTime,
-          onTask: (started) => attempt.note({ task: (task = started) }),
-          pace: () => pace(connectionId, intervalMs),
-        });
-        if (page === undefined) return toResult(cursor, attempt.progress.retries, task);
-        task = undefined;
-        const { nextPage } = cursor;
-        const records = parseRecords(resource, page.records, cursor.records);
-        cursor = await store.walks.savePage({ ...page, connectionId, resource, walkId, page: nextPage, records });
-        walk = toCounts(cursor);
-        attempt.progressed({ task: undefined });
-      }
-      return toResult(cursor, attempt.progress.retries);
-    } catch (error) {
+      const cursor = await walkPages({
+        cursor: begun,
+        inFlight,
+        hasTime,
+        signal: cancellationSignal(),
+        fetch: (page, signal) => {
+          attempt.note({ page, totalPages: walk?.totalPages });
+          const onTask = (started: PullTask | undefined) => attempt.note({ task: (task = started) });
+          return fetchPage({ maesn, connection, cursor: begun, page, signal, task, hasTime, onTask, pace: turn });
+        },
+        save: async (pages) => {
+          const saved = await savePages(store, input, walk?.records ?? 0, pages);
+          walk = toCounts(saved);
+          task = undefined;
+          attempt.progressed({ task: undefined });
+          await pace?.answered(pages.length);
+          return saved;
+        },
+      });
+      return toResult(cursor, attempt.progress.retries, task);
+    } catch (thrown) {
+      if (thrown instanceof PageError) attempt.note({ page: thrown.page });
+      const error: unknown = thrown instanceof PageError ? thrown.cause : thrown;
+      if (isMaesnError(error) && error.failure.type === 'TooManyRequests') await pace?.slowDown();
       const failure = attempt.toFailure(error, { keyVersion, walk });
       await tellStuck(input, failure);
       throw failure;
@@ -81,14 +90,33 @@ function toCounts({ pages, records, flagged, totalPages }: Cursor): WalkCounts {
   return { pages, records, flagged, totalPages: totalPages ?? undefined };
 }
 
-/** Spaces the requests of one connection; a walk asks one page after another, so this holds its rate limit. */
-function createPace() {
-  const nextAt = new Map<string, number>();
-  return async (connectionId: string, intervalMs: number): Promise<void> => {
-    if (intervalMs === 0) return;
-    const now = Date.now();
-    const at = Math.max(now, nextAt.get(connectionId) ?? 0);
-    nextAt.set(connectionId, at + intervalMs);
-    if (at > now) await sleep(at - now);
-  };
+/** Pages that follow each other, in one statement. Of two records of the same key, the later one is kept. */
+async function savePages(
+  store: Store,
+  { connectionId, resource, walkId }: PullResourceInput,
+  offset: number,
+  pages: readonly NumberedPage[],
+): Promise<Cursor> {
+  const byKey = new Map<string, MaesnRecord>();
+  let read = 0;
+  for (const { records } of pages) {
+    const parsed = parseRecords(resource, records, offset + read);
+    read += parsed.length;
+    for (const record of parsed) byKey.set(record.key, record);
+  }
+  const [first] = pages;
+  const last = pages.at(-1);
+  if (first === undefined || last === undefined) throw new RangeError('there is no page to save');
+  return store.walks.savePages({
+    connectionId,
+    resource,
+    walkId,
+    page: first.page,
+    pages: pages.length,
+    read,
+    records: [...byKey.values()],
+    totalPages: last.totalPages,
+    totalRecords: last.totalRecords,
+    last: last.last,
+  });
 }

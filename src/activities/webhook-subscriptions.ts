@@ -1,13 +1,12 @@
 /** Having Maesn call us: one subscription for every kind of event, each with a callback URL of its own, renewed in time. */
 import { randomBytes } from 'node:crypto';
-import { ApplicationFailure, cancellationSignal, sleep } from '@temporalio/activity';
+import { ApplicationFailure, cancellationSignal } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { MaesnRequest } from '../maesn/client.js';
-import { requestIntervalMs } from '../spec/target-systems.js';
 import { LOOK_AGAIN, lookAgainInMs, renewalDueAt } from '../spec/webhook-renewal.js';
 import { webhookKinds } from '../spec/webhook-resources.js';
 import type { WebhookKind } from '../spec/webhook-resources.js';
-import type { WebhookSubscription } from '../store/index.js';
+import type { Store, WebhookSubscription } from '../store/index.js';
 import { syncConnectionId } from '../workflows/messages.js';
 import type { RenewSubscriptionsInput, RenewSubscriptionsResult } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
@@ -16,6 +15,7 @@ import type { ActivityDependencies } from './dependencies.js';
 import type { OfConnection } from './holds.js';
 import { isGone } from './join-reauthorization.js';
 import { companyQuery, openConnection, requireAuthorization } from './open-connection.js';
+import { createPace } from './pace.js';
 import type { AuthorizedConnection } from './open-connection.js';
 
 /** Exact Online blocks a key after 10 errors an hour at one endpoint: after half of them the rest waits for an hour. */
@@ -66,7 +66,7 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
       refused: Map<string, number>,
       now: Date,
     ): Promise<number> {
-      const asking: Asking = { attempt, keyVersion, prepare: createRequests(connection) };
+      const asking: Asking = { attempt, keyVersion, prepare: createRequests(store, connection) };
       const known = await store.webhooks.list(connectionId);
       for (const { tokenHash, maesnId } of known) if (maesnId === null) await store.webhooks.remove(tokenHash);
       let refusals = 0;
@@ -118,7 +118,7 @@ export function createEndSubscriptions(dependencies: ActivityDependencies) {
       const { status, keyVersion } = connection;
       let asking: Asking | undefined;
       if (status === 'active' && accountKey !== undefined) {
-        asking = { attempt, keyVersion, prepare: createRequests({ ...connection, accountKey }) };
+        asking = { attempt, keyVersion, prepare: createRequests(store, { ...connection, accountKey }) };
       }
       for (const one of await store.webhooks.list(connectionId)) {
         try {
@@ -174,16 +174,13 @@ function isUnauthorized(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.type === 'Unauthorized';
 }
 
-function createRequests(connection: AuthorizedConnection): Asking['prepare'] {
-  const { accountKey, targetSystem } = connection;
+function createRequests(store: Store, connection: AuthorizedConnection): Asking['prepare'] {
+  const { accountKey } = connection;
   const query = companyQuery(connection);
-  const intervalMs = requestIntervalMs(targetSystem);
+  const pace = createPace(store, connection, 1);
   const signal = cancellationSignal();
-  let nextAt = 0;
   return async () => {
-    const waitMs = nextAt - Date.now();
-    if (waitMs > 0) await sleep(waitMs);
-    nextAt = Date.now() + intervalMs;
+    await pace.turn();
     return { accountKey, query, signal };
   };
 }

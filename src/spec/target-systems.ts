@@ -2,11 +2,14 @@
  * What is known of the systems behind Maesn: how fast each may be asked, and where one wants a parameter written
  * its own way. An unknown system gets the defaults and is never an error. Sources: the vendors' published limits, 2026.
  */
+import type { ScopedLimit } from './pace.js';
 import type { Resource } from './resources.js';
 
 export interface RateLimit {
   readonly requests: number;
   readonly perMs: number;
+  /** Whose requests it counts together. Default: those of a connection. */
+  readonly scope?: 'connection' | 'client';
 }
 
 export interface TargetSystem {
@@ -30,6 +33,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 const EXACT: TargetSystem = {
+  // It counts errors, and blocks a key after 10 an hour: a login that dies must cost one, not as many as are in flight.
+  concurrency: 1,
   rateLimits: [
     { requests: 60, perMs: MINUTE },
     { requests: 5_000, perMs: DAY },
@@ -72,7 +77,7 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
   moneybird: { rateLimits: [], webhooks: true },
   qonto: { rateLimits: [], webhooks: true },
   quickbooks: { rateLimits: [{ requests: 500, perMs: MINUTE }], concurrency: 10, webhooks: true },
-  sageactive: { rateLimits: [{ requests: 3_000, perMs: MINUTE }] },
+  sageactive: { rateLimits: [{ requests: 3_000, perMs: MINUTE, scope: 'client' }] },
   sevdesk: { rateLimits: [] },
   weclapp: { rateLimits: [], webhooks: true },
   xentral: { rateLimits: [{ requests: 100, perMs: MINUTE }] },
@@ -92,13 +97,20 @@ export function targetSystem(slug: string): TargetSystem {
   return Object.hasOwn(TARGET_SYSTEMS, slug) ? (TARGET_SYSTEMS[slug] ?? UNKNOWN) : UNKNOWN;
 }
 
-/**
- * The time from one request to the next that keeps a walk, which asks one page after another, inside the
- * limits it can exceed within an hour. A daily budget is not spread over the day: the day's first sync would crawl.
- */
-export function requestIntervalMs(slug: string): number {
-  const paced = targetSystem(slug).rateLimits.filter((limit) => limit.perMs <= HOUR);
-  return Math.max(0, ...paced.map((limit) => limit.perMs / limit.requests));
+/** Of a system whose limit nobody has published: enough to hide its latency, not enough to be a nuisance. */
+const UNPUBLISHED_CONCURRENCY = 4;
+
+/** How many requests of one connection may be under way at once. */
+export function requestsInFlight(slug: string): number {
+  return targetSystem(slug).concurrency ?? UNPUBLISHED_CONCURRENCY;
+}
+
+/** The limits that a request of this connection counts for, each with what it is counted by. */
+export function scopedLimits(slug: string, connectionId: string): ScopedLimit[] {
+  return targetSystem(slug).rateLimits.map((limit) => ({
+    scope: limit.scope === 'client' ? `client/${slug}` : `connection/${connectionId}`,
+    limit,
+  }));
 }
 
 /** `lastModifiedAt` as the target system wants it. */

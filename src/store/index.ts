@@ -12,6 +12,8 @@ import { createJournal } from './journal.js';
 import type { Journal } from './journal.js';
 import { createLogins } from './logins.js';
 import type { Logins } from './logins.js';
+import { createPaces } from './paces.js';
+import type { Paces } from './paces.js';
 import { createReauthorizations } from './reauthorizations.js';
 import type { Reauthorizations } from './reauthorizations.js';
 import { createRecords } from './records.js';
@@ -24,6 +26,7 @@ import type { Webhooks } from './webhooks.js';
 
 export interface Store {
   readonly connections: Connections;
+  readonly paces: Paces;
   readonly walks: Walks;
   readonly records: Records;
   readonly reauthorizations: Reauthorizations;
@@ -53,6 +56,7 @@ export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOpt
     databaseUrl === undefined ? await openPglite(pgliteDir ?? 'memory://') : await openPostgres(databaseUrl);
   return {
     connections: createConnections(db, sealing),
+    paces: createPaces(db),
     walks: createWalks(db),
     records: createRecords(db),
     reauthorizations: createReauthorizations(db),
@@ -73,6 +77,7 @@ export type { Event, Events, ListEventsOptions, NewEvent } from './events.js';
 export type { Hold, Holds } from './holds.js';
 export type { Journal, JournalEntry, NewJournalEntry } from './journal.js';
 export type { Login, Logins } from './logins.js';
+export type { Paces, ReservedTurns } from './paces.js';
 export type { Joined, ReauthorizationOutcome, Reauthorizations } from './reauthorizations.js';
 export type { ListRecordsOptions, Records, StoredRecord } from './records.js';
 export { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from './schema.js';

@@ -12,6 +12,7 @@ import {
   timestamp,
   unique,
 } from 'drizzle-orm/pg-core';
+import type { PaceState } from '../spec/pace.js';
 import type { Resource } from '../spec/resources.js';
 
 /** A schema of its own, so that the store can live in a database that others use too. */
@@ -116,6 +117,13 @@ export const records = schema.table(
     index().on(table.connectionId, table.resource, table.modifiedAt),
   ],
 );
+
+/** How fast a connection, or we as Maesn's client, may ask; see `spec/pace.ts`. */
+export const paces = schema.table('paces', {
+  /** `connection/<id>` or `client/<target system>`. No foreign key: of a connection that comes back, its limits have not forgotten it. */
+  scope: text().primaryKey(),
+  state: jsonb().$type<PaceState>().notNull(),
+});
 
 /** What the application must be told, in the order in which it happened: the outbox of its webhook. */
 export const events = schema.table(

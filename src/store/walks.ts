@@ -1,8 +1,8 @@
 /**
  * Walks: one pass over the pages of one resource. A page's records and the cursor that points behind it are
- * written in one transaction, so that a crash at any moment repeats at most the page that was in flight.
+ * written in one statement, so that a crash at any moment repeats at most the pages that were in flight.
  */
-import { and, eq, gte, like, sql } from 'drizzle-orm';
+import { and, eq, gte, isNull, like, sql } from 'drizzle-orm';
 import type { MaesnRecord } from '../maesn/records.js';
 import { snapshotKey } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, resourceRow } from '../spec/resources.js';
@@ -31,13 +31,19 @@ export interface WalkOf {
   readonly resource: Resource;
 }
 
-export interface SavePageInput extends WalkOf {
+/** Pages that were read one after the other and are written together. */
+export interface SavePagesInput extends WalkOf {
   readonly walkId: string;
+  /** The first of them. */
   readonly page: number;
+  /** How many there are. */
+  readonly pages: number;
+  /** How many records were on them; of two of the same key, `records` holds the later one alone. */
+  readonly read: number;
   readonly records: readonly MaesnRecord[];
   readonly totalPages: number | null;
   readonly totalRecords: number | null;
-  /** Whether the walk ends with this page. */
+  /** Whether the walk ends with them. */
   readonly last: boolean;
 }
 
@@ -48,10 +54,10 @@ export interface Walks {
    */
   begin(input: WalkOf & { readonly walkId: string; readonly now: Date }): Promise<Cursor>;
   /**
-   * Writes a page and moves the cursor behind it. Where the cursor does not stand at that page any more, because
-   * another attempt was faster, nothing is written. Answers the cursor to go on from.
+   * Writes pages and moves the cursor behind them, in one statement. Where the cursor does not stand at the first of them
+   * any more, because another attempt was faster, nothing is written. Answers the cursor to go on from.
    */
-  savePage(input: SavePageInput): Promise<Cursor>;
+  savePages(input: SavePagesInput): Promise<Cursor>;
   list(connectionId: string): Promise<Cursor[]>;
 }
 
@@ -90,41 +96,18 @@ export function createWalks(db: Database): Walks {
         return only(await tx.update(cursors).set(changes).where(at(input)).returning());
       }),
 
-    savePage: (input) =>
-      db.transaction(async (tx) => {
-        const { connectionId, resource, walkId, page, last } = input;
-        const cursor = only(await tx.select().from(cursors).where(at(input)).for('update'));
-        if (cursor.walkId !== walkId || cursor.nextPage !== page || cursor.completedAt !== null) return cursor;
-        await upsert(tx, input, cursor.walkStartedAt);
-        const total = cursor.records + input.records.length;
-        if (last && resourceRow(resource).key === null) {
-          await tx
-            .delete(records)
-            .where(
-              and(
-                eq(records.connectionId, connectionId),
-                eq(records.resource, resource),
-                like(records.key, 'row:%'),
-                gte(records.key, snapshotKey(total)),
-              ),
-            );
-        }
-        return only(
-          await tx
-            .update(cursors)
-            .set({
-              nextPage: page + 1,
-              totalPages: input.totalPages,
-              totalRecords: input.totalRecords,
-              pages: cursor.pages + 1,
-              records: total,
-              flagged: cursor.flagged + input.records.filter((record) => record.problems !== null).length,
-              ...(last ? { completedAt: sql`now()`, watermark: cursor.walkStartedAt } : {}),
+    async savePages(input) {
+      const { last, resource } = input;
+      const cursor =
+        last && resourceRow(resource).key === null
+          ? await db.transaction(async (tx) => {
+              const moved = await save(tx, input);
+              if (moved !== undefined) await endSnapshot(tx, input, moved.records);
+              return moved;
             })
-            .where(at(input))
-            .returning(),
-        );
-      }),
+          : await save(db, input);
+      return cursor ?? only(await db.select().from(cursors).where(at(input)));
+    },
 
     list: (connectionId) =>
       db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource),
@@ -141,17 +124,27 @@ function since(resource: Resource, watermark: Date | null): Date | null {
   return new Date(watermark.getTime() - WATERMARK_OVERLAP_MS);
 }
 
-/**
- * All records of a page in one statement; a record that has not changed is not written. A record that was deleted has
- * come back, unless this page may have been listed before the deletion.
- */
-async function upsert(
-  tx: Database,
-  { connectionId, resource, ...page }: SavePageInput,
-  walkStartedAt: Date,
-): Promise<void> {
-  if (page.records.length === 0) return;
-  const rows = page.records.map(({ key, json, modifiedAt, hash, problems }) => ({
+/** `undefined`: the cursor does not stand there (any more), and nothing was written. */
+async function save(db: Database, input: SavePagesInput): Promise<Cursor | undefined> {
+  const { connectionId, resource, walkId, page, pages, read, last, totalPages, totalRecords } = input;
+  const flagged = input.records.filter(({ problems }) => problems !== null).length;
+  const moved = db.$with('moved').as(
+    db
+      .update(cursors)
+      .set({
+        nextPage: page + pages,
+        totalPages,
+        totalRecords,
+        pages: sql`${cursors.pages} + ${pages}`,
+        records: sql`${cursors.records} + ${read}`,
+        flagged: sql`${cursors.flagged} + ${flagged}`,
+        ...(last ? { completedAt: sql`now()`, watermark: sql`${cursors.walkStartedAt}` } : {}),
+      })
+      .where(and(at(input), eq(cursors.walkId, walkId), eq(cursors.nextPage, page), isNull(cursors.completedAt)))
+      .returning(),
+  );
+  if (input.records.length === 0) return (await db.with(moved).select().from(moved))[0];
+  const rows = input.records.map(({ key, json, modifiedAt, hash, problems }) => ({
     key,
     // As text, not as an object in an object: what was parsed and hashed is what is stored.
     json,
@@ -159,18 +152,48 @@ async function upsert(
     hash,
     problems,
   }));
-  await tx.execute(sql`
-    insert into ${records} (connection_id, resource, key, record, modified_at, hash, problems)
-    select ${connectionId}, ${resource}, key, json::jsonb, modified_at, hash, problems
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-      as page (key text, json text, modified_at timestamptz, hash text, problems jsonb)
-    on conflict (connection_id, resource, key) do update
-      set record = excluded.record, modified_at = excluded.modified_at, hash = excluded.hash,
-          problems = excluded.problems, synced_at = now(),
-          deleted_at = case when ${records.deletedAt} < ${walkStartedAt.toISOString()}
-                              or ${records.deletedAt} < excluded.modified_at then null
-                            else ${records.deletedAt} end
-      where ${records}.hash <> excluded.hash or ${records}.deleted_at is not null`);
+  const written = db.$with('written').as(
+    db
+      .insert(records)
+      .select(
+        sql`select ${connectionId}, ${resource}, page.key, page.json::jsonb, page.modified_at, page.hash, page.problems, now(), null::timestamptz
+            from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+              as page (key text, json text, modified_at timestamptz, hash text, problems jsonb)
+            where exists (select from moved)`,
+      )
+      .onConflictDoUpdate({
+        target: [records.connectionId, records.resource, records.key],
+        set: {
+          record: sql`excluded.record`,
+          modifiedAt: sql`excluded.modified_at`,
+          hash: sql`excluded.hash`,
+          problems: sql`excluded.problems`,
+          syncedAt: sql`now()`,
+          // A record that was deleted has come back, unless this page may have been listed before the deletion.
+          deletedAt: sql`case when ${records.deletedAt} < (select walk_started_at from moved)
+                                or ${records.deletedAt} < excluded.modified_at then null
+                              else ${records.deletedAt} end`,
+        },
+        // A record that has not changed is not written.
+        setWhere: sql`${records.hash} <> excluded.hash or ${records.deletedAt} is not null`,
+      })
+      .returning({ key: records.key }),
+  );
+  return (await db.with(moved, written).select().from(moved))[0];
+}
+
+/** What is behind the last record of a snapshot is of the snapshot before it. */
+async function endSnapshot(tx: Database, { connectionId, resource }: WalkOf, total: number): Promise<void> {
+  await tx
+    .delete(records)
+    .where(
+      and(
+        eq(records.connectionId, connectionId),
+        eq(records.resource, resource),
+        like(records.key, 'row:%'),
+        gte(records.key, snapshotKey(total)),
+      ),
+    );
 }
 
 function only<Row>(rows: readonly Row[]): Row {

@@ -1,0 +1,124 @@
+/**
+ * When the next requests may be sent so that no limit of a target system is exceeded, whoever sends them. Pure: the state
+ * of a scope (a connection, or us as Maesn's client) is a row in the store that all Workers share.
+ */
+import type { RateLimit } from './target-systems.js';
+
+/** What is remembered of one scope. Plain JSON. */
+export interface PaceState {
+  /** Of limits up to an hour: when the next request may be sent, in milliseconds since 1970, by limit. */
+  readonly nextAt: Readonly<Record<string, number>>;
+  /** Of longer limits, and of errors: how many there were, by limit and slot. */
+  readonly used: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** How many times slower than the limit: 1, more after a 429. */
+  readonly slowdown: number;
+}
+
+export interface ScopedLimit {
+  readonly scope: string;
+  readonly limit: RateLimit;
+}
+
+export type PaceStates = Readonly<Record<string, PaceState>>;
+
+export const NEW_PACE: PaceState = { nextAt: {}, used: {}, slowdown: 1 };
+
+const HOUR_MS = 3_600_000;
+/** A longer window is counted in this many slots: the unknown part of the oldest one is taken for full. */
+const SLOTS = 48;
+/** Requests that leave evenly spaced do not arrive so: a little air between them keeps them from crowding a window. */
+const AIR = 1.03;
+const SLOWEST = 16;
+const FASTER = 0.95;
+
+/** Limits up to an hour are kept by spacing; a day's budget is not spread over the day: the first sync would crawl. */
+function isSpaced({ perMs }: RateLimit): boolean {
+  return perMs <= HOUR_MS;
+}
+
+/** Names a limit within its scope. */
+function nameOf({ requests, perMs }: RateLimit): string {
+  return `${requests}/${perMs}`;
+}
+
+export interface Reservation {
+  readonly states: PaceStates;
+  /** When each of the requests may be sent, in milliseconds since 1970, ascending. */
+  readonly times: readonly number[];
+}
+
+/** Reserves `count` requests, none before `nowMs`. */
+export function reserve(given: PaceStates, limits: readonly ScopedLimit[], count: number, nowMs: number): Reservation {
+  let states = given;
+  const times: number[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const at = earliest(states, limits, nowMs);
+    states = take(states, limits, at);
+    times.push(at);
+  }
+  return { states, times };
+}
+
+function earliest(states: PaceStates, limits: readonly ScopedLimit[], nowMs: number): number {
+  let at = nowMs;
+  for (const { scope, limit } of limits) {
+    if (isSpaced(limit)) at = Math.max(at, states[scope]?.nextAt[nameOf(limit)] ?? 0);
+  }
+  for (;;) {
+    const later = Math.max(at, ...limits.map(({ scope, limit }) => budgetAt(states[scope] ?? NEW_PACE, limit, at)));
+    if (later === at) return at;
+    at = later;
+  }
+}
+
+/** When the budget of a longer window has something left, at or after `at`. */
+function budgetAt({ used }: PaceState, limit: RateLimit, at: number): number {
+  if (isSpaced(limit)) return at;
+  const slots = used[nameOf(limit)] ?? {};
+  const slotMs = limit.perMs / SLOTS;
+  const counted = Object.entries(slots)
+    .map(([slot, requests]) => ({ slot: Number(slot), requests }))
+    .filter(({ slot }) => (slot + 1) * slotMs > at - limit.perMs)
+    .toSorted((a, b) => a.slot - b.slot);
+  let total = counted.reduce((sum, { requests }) => sum + requests, 0);
+  let free = at;
+  for (const { slot, requests } of counted) {
+    if (total < limit.requests) break;
+    total -= requests;
+    free = (slot + 1) * slotMs + limit.perMs;
+  }
+  return free;
+}
+
+function take(states: PaceStates, limits: readonly ScopedLimit[], at: number): PaceStates {
+  const next: Record<string, PaceState> = { ...states };
+  for (const { scope, limit } of limits) {
+    const state = next[scope] ?? NEW_PACE;
+    const name = nameOf(limit);
+    if (isSpaced(limit)) {
+      const intervalMs = (limit.perMs / limit.requests) * AIR * state.slowdown;
+      next[scope] = { ...state, nextAt: { ...state.nextAt, [name]: at + intervalMs } };
+    } else {
+      next[scope] = { ...state, used: { ...state.used, [name]: countOne(state.used[name], limit.perMs, at) } };
+    }
+  }
+  return next;
+}
+
+/** One more in the slot of `at`; slots that no window reaches any more are forgotten. */
+function countOne(slots: Readonly<Record<string, number>> = {}, perMs: number, at: number): Record<string, number> {
+  const slotMs = perMs / SLOTS;
+  const current = String(Math.floor(at / slotMs));
+  const kept = Object.entries(slots).filter(([slot]) => (Number(slot) + 1) * slotMs > at - perMs);
+  return { ...Object.fromEntries(kept), [current]: (slots[current] ?? 0) + 1 };
+}
+
+/** After a 429: half as fast, within bounds. What the table says is what a vendor has published, not what it does. */
+export function slowDown(state: PaceState): PaceState {
+  return { ...state, slowdown: Math.min(SLOWEST, state.slowdown * 2) };
+}
+
+/** After requests that were answered: back towards the limit, never beyond it. */
+export function speedUp(state: PaceState, answers: number): PaceState {
+  return { ...state, slowdown: Math.max(1, state.slowdown * FASTER ** answers) };
+}

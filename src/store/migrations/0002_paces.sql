@@ -1,0 +1,4 @@
+CREATE TABLE "maesn_sync"."paces" (
+	"scope" text PRIMARY KEY NOT NULL,
+	"state" jsonb NOT NULL
+);

@@ -1,0 +1,121 @@
+/** The limits of the target systems: never exceeded, and used. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { NEW_PACE, reserve, slowDown, speedUp } from '../src/spec/pace.js';
+import type { PaceStates } from '../src/spec/pace.js';
+import { TARGET_SYSTEMS, scopedLimits, targetSystem } from '../src/spec/target-systems.js';
+import { openTestStore } from './support/store.js';
+
+const START_MS = Date.UTC(2026, 10, 23);
+const LIMITED = Object.keys(TARGET_SYSTEMS).filter((slug) => targetSystem(slug).rateLimits.length > 0);
+
+/** The most that fell into any window of that length. */
+function most(times: readonly number[], perMs: number): number {
+  let from = 0;
+  return times.reduce((top, time, index) => {
+    while ((times[from] ?? 0) <= time - perMs) from += 1;
+    return Math.max(top, index - from + 1);
+  }, 0);
+}
+
+/** Workers that take turns in batches, each for one of several connections, until `untilMs`; when the requests were sent. */
+function work(slug: string, workers: number, connections: number, batch: number, untilMs: number) {
+  let states: PaceStates = {};
+  const sent: { readonly at: number; readonly connectionId: string }[] = [];
+  const nowOf = Array.from({ length: workers }, () => START_MS);
+  for (let turn = 0; ; turn += 1) {
+    // Whoever is free first.
+    const worker = nowOf.indexOf(Math.min(...nowOf));
+    const now = nowOf[worker] ?? START_MS;
+    if (now >= untilMs) return sent.toSorted((a, b) => a.at - b.at);
+    const connectionId = `c${turn % connections}`;
+    const reserved = reserve(states, scopedLimits(slug, connectionId), batch, now);
+    ({ states } = reserved);
+    for (const at of reserved.times) sent.push({ at, connectionId });
+    nowOf[worker] = Math.max(now + 1, reserved.times.at(-1) ?? now);
+  }
+}
+
+describe.each(LIMITED)('%s', (slug) => {
+  it.each([1, 3])('with %i Workers exceeds no limit, and uses at least 90 % of the tightest', (workers) => {
+    const limits = scopedLimits(slug, 'c0');
+    const longest = Math.max(...limits.map(({ limit }) => limit.perMs));
+    const spanMs = Math.min(longest * 1.5, 36 * 3_600_000);
+    const sent = work(slug, workers, 1, 2, START_MS + spanMs).map(({ at }) => at);
+    const usage = limits.map(({ limit }) => ({ limit, share: most(sent, limit.perMs) / limit.requests }));
+    for (const { limit, share } of usage) expect(share, `${limit.requests}/${limit.perMs}`).toBeLessThanOrEqual(1);
+    expect(Math.max(...usage.map(({ share }) => share))).toBeGreaterThanOrEqual(0.9);
+  });
+
+  it('for several connections keeps what counts for all of them', () => {
+    const sent = work(slug, 3, 5, 2, START_MS + 60_000);
+    for (const { scope, limit } of scopedLimits(slug, 'c0')) {
+      const counted = sent.filter(({ connectionId }) => scope.startsWith('client/') || connectionId === 'c0');
+      expect(
+        most(
+          counted.map(({ at }) => at),
+          limit.perMs,
+        ),
+      ).toBeLessThanOrEqual(limit.requests);
+    }
+  });
+});
+
+it('whoever asks whenever, for however many: no window holds more than its limit', () => {
+  const limits = [
+    { scope: 's', limit: { requests: 7, perMs: 1_000 } },
+    { scope: 's', limit: { requests: 40, perMs: 86_400_000 } },
+  ];
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(4 * 3_600_000), fc.integer({ min: 1, max: 6 })), { maxLength: 60 }),
+      (asked) => {
+        let states: PaceStates = {};
+        let now = START_MS;
+        const sent: number[] = [];
+        for (const [laterMs, count] of asked) {
+          now += laterMs;
+          const reserved = reserve(states, limits, count, now);
+          ({ states } = reserved);
+          sent.push(...reserved.times);
+          expect(reserved.times.every((time) => time >= now)).toBe(true);
+        }
+        const ordered = sent.toSorted((a, b) => a - b);
+        for (const { limit } of limits) expect(most(ordered, limit.perMs)).toBeLessThanOrEqual(limit.requests);
+      },
+    ),
+  );
+});
+
+it('a day’s budget is there at once, and comes back as it was used', () => {
+  const limits = [{ scope: 's', limit: { requests: 10, perMs: 86_400_000 } }];
+  const { times } = reserve({}, limits, 11, START_MS);
+  expect(times.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => START_MS));
+  expect((times[10] ?? 0) - START_MS).toBeGreaterThanOrEqual(86_400_000);
+  expect((times[10] ?? 0) - START_MS).toBeLessThanOrEqual(86_400_000 * (1 + 1 / 48));
+});
+
+it('a 429 makes it slower, success faster again, both within bounds', () => {
+  let state = NEW_PACE;
+  for (let i = 0; i < 20; i += 1) state = slowDown(state);
+  expect(state.slowdown).toBe(16);
+  const limits = [{ scope: 's', limit: { requests: 60, perMs: 60_000 } }];
+  const slow = reserve({ s: { ...state } }, limits, 2, START_MS).times;
+  expect((slow[1] ?? 0) - (slow[0] ?? 0)).toBeCloseTo(16_480, 0);
+  expect(speedUp(state, 1_000).slowdown).toBe(1);
+});
+
+it('Workers share it through the store', async () => {
+  const { store } = await openTestStore();
+  const limits = scopedLimits('xero', 'shared');
+  const reserved = await Promise.all(Array.from({ length: 10 }, () => store.paces.reserve(limits, 3)));
+  const waits = reserved.flatMap(({ waitsMs }) => waitsMs).toSorted((a, b) => a - b);
+  // Thirty turns, a little more than a second apart; the reservations themselves took some of the time.
+  expect(waits.at(-1)).toBeGreaterThan(25_000);
+  expect(new Set(waits.map((wait) => Math.round(wait / 500))).size).toBeGreaterThan(25);
+  await store.paces.slowDown(['connection/shared']);
+  expect((await store.paces.reserve(limits, 1)).isSlow).toBe(true);
+  await store.paces.speedUp(['connection/shared'], 1_000);
+  expect((await store.paces.reserve(limits, 1)).isSlow).toBe(false);
+  await store.close();
+});
