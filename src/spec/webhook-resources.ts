@@ -44,7 +44,8 @@ export interface WebhookKind {
 
 /** Everything a target system is asked to tell. The login first: of all news it is what costs most to learn late. */
 export function webhookKinds(slug: string): readonly WebhookKind[] {
-  const login = targetSystem(slug).tellsRevocation === true ? [{ eventType: REVOKED, webhookResource: LOGIN_RESOURCE }] : [];
+  const login =
+    targetSystem(slug).tellsRevocation === true ? [{ eventType: REVOKED, webhookResource: LOGIN_RESOURCE }] : [];
   const changes = Object.keys(WEBHOOK_RESOURCES).flatMap((webhookResource) =>
     CHANGES.map((eventType) => ({ eventType, webhookResource })),
   );

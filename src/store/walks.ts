@@ -2,21 +2,26 @@
  * Walks: one pass over the pages of one resource. A page's records and the cursor that points behind it are
  * written in one transaction, so that a crash at any moment repeats at most the page that was in flight.
  */
-import { and, eq, gte, like, sql } from 'drizzle-orm';
+import { and, eq, gte, like } from 'drizzle-orm';
 import type { MaesnRecord } from '../maesn/records.js';
 import { snapshotKey } from '../maesn/records.js';
-import { WATERMARK_OVERLAP_MS, resourceRow } from '../spec/resources.js';
+import { WATERMARK_OVERLAP_MS, parentOf, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
+import { beginAtParents, otherParents, saveParent } from './child-walks.js';
+import type { SaveParentInput } from './child-walks.js';
 import type { Database } from './database.js';
 import { cursors, hints, records } from './schema.js';
+import { at, completed, only, upsert } from './write-page.js';
 
 export interface Cursor {
   readonly resource: Resource;
   readonly walkId: string;
   readonly walkStartedAt: Date;
-  /** `lastModifiedAt` of this walk; `null` = a full walk. */
+  /** `lastModifiedAt` of this walk, of children since when their parents have changed; `null` = a full walk. */
   readonly walkSince: Date | null;
   readonly nextPage: number;
+  /** Of children, whose pages are their parents: the key of the one to ask next. */
+  readonly nextParent: string | null;
   readonly totalPages: number | null;
   readonly totalRecords: number | null;
   readonly pages: number;
@@ -52,6 +57,10 @@ export interface Walks {
    * another attempt was faster, nothing is written. Answers the cursor to go on from.
    */
   savePage(input: SavePageInput): Promise<Cursor>;
+  /** The same for the children of one parent: what it had and has no more is marked as deleted. */
+  saveParent(input: SaveParentInput): Promise<Cursor>;
+  /** Keys of up to `limit` other parents, from behind this one, that could be asked for the same. */
+  otherParents(of: WalkOf & { readonly parentKey: string; readonly limit: number }): Promise<string[]>;
   list(connectionId: string): Promise<Cursor[]>;
 }
 
@@ -67,6 +76,7 @@ export function createWalks(db: Database): Walks {
           walkId,
           walkStartedAt: now,
           nextPage: 1,
+          nextParent: null,
           totalPages: null,
           totalRecords: null,
           pages: 0,
@@ -74,20 +84,31 @@ export function createWalks(db: Database): Walks {
           flagged: 0,
           completedAt: null,
         };
-        await tx
+        const added = await tx
           .insert(cursors)
           .values({ connectionId, resource, ...fresh })
-          .onConflictDoNothing();
+          .onConflictDoNothing()
+          .returning();
         const cursor = only(await tx.select().from(cursors).where(at(input)).for('update'));
-        if (cursor.walkId === walkId) return cursor;
+        const isNew = added.length > 0;
+        if (!isNew && cursor.walkId === walkId) return cursor;
         const takenUp =
-          cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
+          !isNew && cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
+        if (takenUp) return only(await tx.update(cursors).set({ walkId }).where(at(input)).returning());
         // Whatever was hinted at until now, a walk that begins now will see.
-        if (!takenUp) {
-          await tx.delete(hints).where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)));
-        }
-        const changes = takenUp ? { walkId } : { ...fresh, walkSince: since(resource, cursor.watermark) };
-        return only(await tx.update(cursors).set(changes).where(at(input)).returning());
+        await tx.delete(hints).where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)));
+        const parent = parentOf(resource);
+        const changes =
+          parent === undefined
+            ? { walkSince: since(resource, cursor.watermark) }
+            : await beginAtParents(tx, input, parent, cursor.watermark);
+        return only(
+          await tx
+            .update(cursors)
+            .set({ ...fresh, ...changes })
+            .where(at(input))
+            .returning(),
+        );
       }),
 
     savePage: (input) =>
@@ -95,7 +116,7 @@ export function createWalks(db: Database): Walks {
         const { connectionId, resource, walkId, page, last } = input;
         const cursor = only(await tx.select().from(cursors).where(at(input)).for('update'));
         if (cursor.walkId !== walkId || cursor.nextPage !== page || cursor.completedAt !== null) return cursor;
-        await upsert(tx, input, cursor.walkStartedAt);
+        await upsert(tx, { connectionId, resource }, input.records, cursor.walkStartedAt);
         const total = cursor.records + input.records.length;
         if (last && resourceRow(resource).key === null) {
           await tx
@@ -119,62 +140,24 @@ export function createWalks(db: Database): Walks {
               pages: cursor.pages + 1,
               records: total,
               flagged: cursor.flagged + input.records.filter((record) => record.problems !== null).length,
-              ...(last ? { completedAt: sql`now()`, watermark: cursor.walkStartedAt } : {}),
+              ...(last ? completed(cursor) : {}),
             })
             .where(at(input))
             .returning(),
         );
       }),
 
+    saveParent: (input) => db.transaction((tx) => saveParent(tx, input)),
+
+    otherParents: (of) => otherParents(db, of),
+
     list: (connectionId) =>
       db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource),
   };
-}
-
-function at({ connectionId, resource }: WalkOf) {
-  return and(eq(cursors.connectionId, connectionId), eq(cursors.resource, resource));
 }
 
 /** `lastModifiedAt` of the walk that follows one which began at `watermark`. */
 function since(resource: Resource, watermark: Date | null): Date | null {
   if (watermark === null || !resourceRow(resource).incremental) return null;
   return new Date(watermark.getTime() - WATERMARK_OVERLAP_MS);
-}
-
-/**
- * All records of a page in one statement; a record that has not changed is not written. A record that was deleted has
- * come back, unless this page may have been listed before the deletion.
- */
-async function upsert(
-  tx: Database,
-  { connectionId, resource, ...page }: SavePageInput,
-  walkStartedAt: Date,
-): Promise<void> {
-  if (page.records.length === 0) return;
-  const rows = page.records.map(({ key, json, modifiedAt, hash, problems }) => ({
-    key,
-    // As text, not as an object in an object: what was parsed and hashed is what is stored.
-    json,
-    modified_at: modifiedAt,
-    hash,
-    problems,
-  }));
-  await tx.execute(sql`
-    insert into ${records} (connection_id, resource, key, record, modified_at, hash, problems)
-    select ${connectionId}, ${resource}, key, json::jsonb, modified_at, hash, problems
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-      as page (key text, json text, modified_at timestamptz, hash text, problems jsonb)
-    on conflict (connection_id, resource, key) do update
-      set record = excluded.record, modified_at = excluded.modified_at, hash = excluded.hash,
-          problems = excluded.problems, synced_at = now(),
-          deleted_at = case when ${records.deletedAt} < ${walkStartedAt.toISOString()}
-                              or ${records.deletedAt} < excluded.modified_at then null
-                            else ${records.deletedAt} end
-      where ${records}.hash <> excluded.hash or ${records}.deleted_at is not null`);
-}
-
-function only<Row>(rows: readonly Row[]): Row {
-  const [row] = rows;
-  if (row === undefined) throw new Error('the cursor is gone: its connection was removed');
-  return row;
 }
