@@ -28,13 +28,21 @@ describe('a webhook body', () => {
     ['with a date that is none', { ...created, filterDate: 'yesterday' }, [changed]],
     ['with an id that is an object', { ...created, resourceId: {} }, [changed]],
     ['in small letters', { eventType: 'created', resource: 'invoice' }, [changed]],
-    ['of two collections', { ...created, resource: 'CONTACT' }, [{ ...changed, resources: ['contacts', 'contactsV2'] }]],
+    [
+      'of two collections',
+      { ...created, resource: 'CONTACT' },
+      [{ ...changed, resources: ['contacts', 'contactsV2'] }],
+    ],
     ['with a compound name', { ...created, resource: 'journalEntry' }, [{ ...changed, resources: ['journalEntries'] }]],
     ['that deletes', deleted, [gone]],
     ['that deletes what has a number for a key', { ...deleted, resourceId: 7 }, [{ ...gone, key: '7' }]],
     ['that revokes', { eventType: 'REVOKED', resource: 'TOKEN', filterDate: DATE }, [revoked]],
     ['that revokes, swapped and small', { eventType: 'token', resource: 'revoked', filterDate: DATE }, [revoked]],
-    ['that revokes without a date', { eventType: 'REVOKED', resource: 'TOKEN' }, [{ kind: 'loginRevoked', revokedAt: undefined }]],
+    [
+      'that revokes without a date',
+      { eventType: 'REVOKED', resource: 'TOKEN' },
+      [{ kind: 'loginRevoked', revokedAt: undefined }],
+    ],
   ])('%s is understood', (_name, body, events) => {
     expect(parse(body)).toEqual({ events, ignored: 0 });
   });

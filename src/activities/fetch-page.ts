@@ -4,8 +4,9 @@ import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
 import type { Pagination } from '../maesn/envelope.js';
 import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
+import type { Resource } from '../spec/resources.js';
 import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
-import type { Connection, Cursor } from '../store/index.js';
+import type { Connection } from '../store/index.js';
 import type { PullTask } from '../workflows/messages.js';
 import type { AuthorizedConnection } from './open-connection.js';
 
@@ -17,19 +18,32 @@ export interface FetchedPage {
   readonly last: boolean;
 }
 
-export interface FetchPageInput {
+export interface WantedPage {
+  readonly resource: Resource;
+  readonly path: string;
+  /** From 1. */
+  readonly page: number;
+  /** `lastModifiedAt` */
+  readonly since: Date | null;
+}
+
+/** How Maesn is asked in this attempt, on behalf of one connection. */
+export interface Asking {
   readonly maesn: MaesnClient;
   readonly connection: AuthorizedConnection;
-  readonly cursor: Cursor;
   readonly signal: AbortSignal;
-  /** The task that holds this page, if it was started before. */
-  readonly task: PullTask | undefined;
-  /** `undefined`: the task is of no more use, the next attempt starts another one. */
-  readonly onTask: (task: PullTask | undefined) => void;
   /** Asked between polls of a task; `false` leaves the task for later. */
   readonly hasTime: () => boolean;
   /** Waits until the next request may be sent. */
   readonly pace: () => Promise<void>;
+}
+
+export interface FetchPageInput extends Asking {
+  readonly wanted: WantedPage;
+  /** The task that holds this page, if it was started before. */
+  readonly task?: PullTask | undefined;
+  /** `undefined`: the task is of no more use, the next attempt starts another one. */
+  readonly onTask?: (task: PullTask | undefined) => void;
 }
 
 const FIRST_POLL_MS = 1_000;
@@ -37,22 +51,22 @@ const SLOWEST_POLL_MS = 30_000;
 
 /** `undefined`: time is up while a task is running; ask again with the task. */
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
-  const { maesn, connection, cursor, signal } = input;
-  const { accountKey } = connection;
+  const { maesn, connection, wanted, signal, onTask = () => undefined } = input;
+  const { path, page } = wanted;
   const request: MaesnRequest = {
-    path: resourceRow(cursor.resource).path,
-    query: toQuery(connection, cursor),
-    accountKey,
+    path,
+    query: toQuery(connection, wanted),
+    accountKey: connection.accountKey,
     signal,
   };
 
-  let task = input.task?.page === cursor.nextPage ? input.task : undefined;
+  let task = input.task?.page === page ? input.task : undefined;
   if (task === undefined) {
     await input.pace();
     const answer = await maesn.list(request);
-    if (answer.kind === 'page') return toPage(cursor, answer);
-    task = { page: cursor.nextPage, taskId: answer.taskId };
-    input.onTask(task);
+    if (answer.kind === 'page') return toPage(wanted, answer);
+    task = { page, taskId: answer.taskId };
+    onTask(task);
   }
 
   for (let intervalMs = FIRST_POLL_MS; input.hasTime(); intervalMs = Math.min(2 * intervalMs, SLOWEST_POLL_MS)) {
@@ -63,12 +77,12 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
         return { kind: 'failed', status: 'unknown' } as const;
       throw error;
     });
-    if (answer.kind === 'page') return toPage(cursor, answer);
+    if (answer.kind === 'page') return toPage(wanted, answer);
     if (answer.kind === 'failed') {
-      input.onTask(undefined);
+      onTask(undefined);
       throw new MaesnError({
         type: 'InternalServerError',
-        request: `GET ${request.path}`,
+        request: `GET ${path}`,
         reason: `started a task that ended as ${answer.status}`,
       });
     }
@@ -77,34 +91,31 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery(connection: Connection, cursor: Cursor): Query {
-  const { paged } = resourceRow(cursor.resource);
+function toQuery(connection: Connection, { resource, page, since }: WantedPage): Query {
+  const { paged } = resourceRow(resource);
   const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
   return {
-    page: paged ? cursor.nextPage : undefined,
+    page: paged ? page : undefined,
     limit: paged ? PAGE_LIMIT : undefined,
-    lastModifiedAt:
-      cursor.walkSince === null ? undefined : formatLastModifiedAt(connection.targetSystem, cursor.walkSince),
+    lastModifiedAt: since === null ? undefined : formatLastModifiedAt(connection.targetSystem, since),
     companyId: connection.companyId ?? undefined,
     environmentName: connection.environmentName ?? undefined,
     fiscalYearStartDate:
-      needsFiscalYearStartDate?.includes(cursor.resource) === true
-        ? (connection.fiscalYearStartDate ?? undefined)
-        : undefined,
+      needsFiscalYearStartDate?.includes(resource) === true ? (connection.fiscalYearStartDate ?? undefined) : undefined,
   };
 }
 
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
-  cursor: Cursor,
+  { resource, page }: WantedPage,
   { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;
-  const endReached = totalPages === null ? records.length !== PAGE_LIMIT : cursor.nextPage >= totalPages;
+  const endReached = totalPages === null ? records.length !== PAGE_LIMIT : page >= totalPages;
   return {
     records,
     totalPages,
     totalRecords: pagination?.total ?? null,
-    last: !resourceRow(cursor.resource).paged || records.length === 0 || endReached,
+    last: !resourceRow(resource).paged || records.length === 0 || endReached,
   };
 }

@@ -104,9 +104,21 @@ export function resourceRow(resource: Resource): ResourceRow {
   return RESOURCES[resource];
 }
 
-/** `undefined`: it is a collection, and nobody's child. */
+export function isChild(resource: Resource): resource is ChildResource {
+  return RESOURCES[resource].parent !== undefined;
+}
+
+/** The collection that a child belongs to; `undefined`: it is a collection itself. */
+export function parentOf(resource: ChildResource): Collection;
+export function parentOf(resource: Resource): Collection | undefined;
 export function parentOf(resource: Resource): Collection | undefined {
-  return resourceRow(resource).parent;
+  return RESOURCES[resource].parent;
+}
+
+/** Each once, in the order in which they are pulled: children need their parents in the store. */
+export function parentsFirst(resources: readonly Resource[]): Resource[] {
+  const once = [...new Set(resources)];
+  return [...once.filter((resource) => !isChild(resource)), ...once.filter(isChild)];
 }
 
 /** The path of a child's list. */

@@ -5,13 +5,17 @@
 import { and, asc, eq, gt, gte, isNotNull, isNull, notLike, sql } from 'drizzle-orm';
 import type { MaesnRecord } from '../maesn/records.js';
 import { parentOf } from '../spec/resources.js';
-import type { Collection } from '../spec/resources.js';
+import type { ChildResource, Collection } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { cursors, records } from './schema.js';
 import type { Cursor, WalkOf } from './walks.js';
 import { at, completed, only, upsert } from './write-page.js';
 
-export interface SaveParentInput extends WalkOf {
+export interface ChildWalkOf extends WalkOf {
+  readonly resource: ChildResource;
+}
+
+export interface SaveParentInput extends ChildWalkOf {
   readonly walkId: string;
   readonly page: number;
   readonly parentKey: string;
@@ -20,7 +24,8 @@ export interface SaveParentInput extends WalkOf {
 }
 
 /** What the cursor of a walk that begins is set to. Without a parent it ends here. */
-export async function beginAtParents(tx: Database, of: WalkOf, parent: Collection, watermark: Date | null) {
+export async function beginAtParents(tx: Database, of: ChildWalkOf, watermark: Date | null) {
+  const parent = parentOf(of.resource);
   const found = parents(of.connectionId, parent, watermark);
   const [first] = await tx
     .select({ count: sql<number>`count(*)::int`, key: sql<string | null>`min(${records.key})` })
@@ -57,7 +62,6 @@ export async function saveParent(tx: Database, input: SaveParentInput): Promise<
       ),
     );
   const parent = parentOf(resource);
-  if (parent === undefined) throw new TypeError(`${resource} is nobody's child`);
   const nextParent = await parentBehind(tx, cursor, parent, parentKey);
   if (nextParent === null) await markOrphans(tx, input, parent);
   return only(
@@ -78,10 +82,9 @@ export async function saveParent(tx: Database, input: SaveParentInput): Promise<
 
 export async function otherParents(
   db: Database,
-  { connectionId, resource, parentKey, limit }: WalkOf & { readonly parentKey: string; readonly limit: number },
+  { connectionId, resource, parentKey, limit }: ChildWalkOf & { readonly parentKey: string; readonly limit: number },
 ): Promise<string[]> {
   const parent = parentOf(resource);
-  if (parent === undefined) return [];
   const rows = await db
     .select({ key: records.key })
     .from(records)

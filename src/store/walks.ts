@@ -5,10 +5,10 @@
 import { and, eq, gte, like } from 'drizzle-orm';
 import type { MaesnRecord } from '../maesn/records.js';
 import { snapshotKey } from '../maesn/records.js';
-import { WATERMARK_OVERLAP_MS, parentOf, resourceRow } from '../spec/resources.js';
+import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { beginAtParents, otherParents, saveParent } from './child-walks.js';
-import type { SaveParentInput } from './child-walks.js';
+import type { ChildWalkOf, SaveParentInput } from './child-walks.js';
 import type { Database } from './database.js';
 import { cursors, hints, records } from './schema.js';
 import { at, completed, only, upsert } from './write-page.js';
@@ -60,7 +60,7 @@ export interface Walks {
   /** The same for the children of one parent: what it had and has no more is marked as deleted. */
   saveParent(input: SaveParentInput): Promise<Cursor>;
   /** Keys of up to `limit` other parents, from behind this one, that could be asked for the same. */
-  otherParents(of: WalkOf & { readonly parentKey: string; readonly limit: number }): Promise<string[]>;
+  otherParents(of: ChildWalkOf & { readonly parentKey: string; readonly limit: number }): Promise<string[]>;
   list(connectionId: string): Promise<Cursor[]>;
 }
 
@@ -97,11 +97,9 @@ export function createWalks(db: Database): Walks {
         if (takenUp) return only(await tx.update(cursors).set({ walkId }).where(at(input)).returning());
         // Whatever was hinted at until now, a walk that begins now will see.
         await tx.delete(hints).where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)));
-        const parent = parentOf(resource);
-        const changes =
-          parent === undefined
-            ? { walkSince: since(resource, cursor.watermark) }
-            : await beginAtParents(tx, input, parent, cursor.watermark);
+        const changes = isChild(resource)
+          ? await beginAtParents(tx, { connectionId, resource }, cursor.watermark)
+          : { walkSince: since(resource, cursor.watermark) };
         return only(
           await tx
             .update(cursors)
