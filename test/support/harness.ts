@@ -17,6 +17,7 @@ import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
 import { openTestStore } from './store.js';
+import type { Query } from './store.js';
 
 export interface HarnessOptions {
   /** Which Workflows run in virtual time: those that the client starts, those that Activities start. */
@@ -28,6 +29,7 @@ export interface Harness {
   readonly config: Config;
   readonly sandbox: Sandbox;
   readonly store: Store;
+  readonly query: Query;
   readonly sync: MaesnSync;
   readonly temporal: Client;
   /** An account in the sandbox and the connection that opens it. */
@@ -52,7 +54,7 @@ function logToFile(): void {
 export async function startHarness({ skipTime = [], overrides = {} }: HarnessOptions = {}): Promise<Harness> {
   logToFile();
   const sandbox = await startSandbox();
-  const { store } = await openTestStore();
+  const { store, query } = await openTestStore();
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const config = readConfig({
     env: {},
@@ -89,6 +91,7 @@ export async function startHarness({ skipTime = [], overrides = {} }: HarnessOpt
     config,
     sandbox,
     store,
+    query,
     sync,
     temporal,
     async connect({ records, targetSystem = 'sevdesk', account: more = {} }) {
