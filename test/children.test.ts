@@ -195,7 +195,7 @@ describe('a walk that is interrupted', () => {
     await expectSameRecords(harness.store, connectionId, account, INVOICES);
   });
 
-  it('goes on at the same parent when its Worker was stopped', async () => {
+  it('goes on behind the last parent that was written, whoever has written it', async () => {
     const records = { invoices: 20 };
     const { connectionId, account } = await harness.connect({ records });
     await run(connectionId, ['invoices']);

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { SQL_TYPES, viewsSql } from '../scripts/generated-views.js';
 import { isoDate, parseRecords } from '../src/maesn/records.js';
 import { columnsOf, viewName } from '../src/spec/columns.js';
@@ -26,6 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
+const object = z.record(z.string(), z.unknown());
 const quote = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /** Rows as JSON, so that both drivers say the same. */
@@ -33,11 +35,11 @@ const rowsOf = async (resource: Resource, of = connectionId) => {
   const rows = await harness.query(
     `select to_jsonb(view) as row from maesn_sync.${viewName(resource)} view where connection_id = ${quote(of)}`,
   );
-  return rows.map(({ row }) => row as Record<string, unknown>);
+  return rows.map(({ row }) => object.parse(row));
 };
 
 const valueAt = (record: unknown, steps: readonly string[]) =>
-  steps.reduce<unknown>((value, step) => (value as Record<string, unknown> | null | undefined)?.[step] ?? null, record);
+  steps.reduce<unknown>((value, step) => object.safeParse(value).data?.[step] ?? null, record);
 
 /** View -> its columns, each with its type, in order. */
 async function columnsInDatabase(): Promise<Record<string, unknown[][]>> {
@@ -100,9 +102,9 @@ describe('the views', () => {
       for (const { path: steps, name, type } of columnsOf(resource)) {
         const value = valueAt(record, steps);
         const shown = row?.[name];
-        if (value === null) expect(shown, name).toBeNull();
-        else if (type === 'date') expect(shown, name).toBe(String(value).slice(0, 10));
-        else if (type === 'timestamp') expect(Date.parse(String(shown)), name).toBe(Date.parse(String(value)));
+        if (typeof value === 'string' && type === 'date') expect(shown, name).toBe(value.slice(0, 10));
+        else if (typeof value === 'string' && type === 'timestamp')
+          expect(Date.parse(String(shown)), name).toBe(Date.parse(value));
         else expect(shown, name).toEqual(value);
       }
     }
@@ -369,6 +371,6 @@ describe('docs/sql.md', () => {
 
   it.each(examples)('is right about %s', async (text) => {
     const rows = await harness.query(text.replaceAll('CONNECTION', connectionId));
-    if (!text.startsWith('create')) expect(rows).not.toEqual([]);
+    expect(rows.length > 0 || text.startsWith('create')).toBe(true);
   });
 });

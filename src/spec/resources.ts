@@ -77,6 +77,7 @@ function lineItems(
 
 const CHILDREN = {
   billLineItems: lineItems('bills', { paged: false }),
+  // UNVERIFIED: that values have an `id`; the document gives them the fields of dimensions. Without one they are kept all the same.
   dimensionValuesV2: { ...row('v2/dimensions/{parent}', { incremental: false }), parent: 'dimensionsV2' },
   goodsReceiptLineItems: lineItems('goodsReceipts', { paged: false }),
   invoiceLineItems: lineItems('invoices', { key: 'lineItemId' }),
