@@ -153,7 +153,7 @@ describe('a value', () => {
     [
       'a number that is too long',
       'invoices',
-      { totalAmount: '9'.repeat(700) },
+      { totalAmount: '9'.repeat(1_001) },
       'total_amount',
       null,
       'totalAmount is not a number',
