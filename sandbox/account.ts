@@ -1,6 +1,7 @@
 /** One end user's books in one target system, and the key that opens them. */
 import { randomBytes } from 'node:crypto';
-import type { Resource } from '../src/spec/resources.js';
+import { isChild } from '../src/spec/resources.js';
+import type { Collection, Resource } from '../src/spec/resources.js';
 import { createBooks } from './books.js';
 import type { Books } from './books.js';
 import { createFaultScript } from './faults.js';
@@ -18,8 +19,8 @@ export interface AccountOptions {
   /** Shown to the end user, and what the records depend on. Default: the name of an invented firm. */
   readonly name?: string;
   readonly targetSystem: string;
-  /** How many records of each resource there are; 0 of those not named. */
-  readonly records: Partial<Record<Resource, number>>;
+  /** How many records of each collection there are; 0 of those not named. What belongs to them comes with them. */
+  readonly records: Partial<Record<Collection, number>>;
   readonly unsupported?: readonly UnsupportedResource[];
   /** Requests must carry it; else they are answered with 400. Absent: any company is accepted. */
   readonly companyId?: string;
@@ -51,14 +52,14 @@ export interface SandboxAccount {
   reconnect(options?: { readonly sameKey?: boolean }): string;
   /** What the account holds now, in the order and the form of Maesn's list. */
   records(resource: Resource): readonly unknown[];
-  count(resource: Resource): number;
+  count(resource: Collection): number;
   /**
    * Changes the record with that key, field by field, or inserts one at the end of the list; what is not given, the
    * key included, is generated. Its modified date becomes now. Returns the whole record.
    */
-  put(resource: Resource, fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
+  put(resource: Collection, fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   /** Records without a key are known by their position in the list, from 0. */
-  remove(resource: Resource, key: string | number): void;
+  remove(resource: Collection, key: string | number): void;
   fault(rule: FaultRule): void;
   malform(rule: MalformedRule): void;
   /** Who wants to be told what, in order of subscription; also what has expired. */
@@ -119,7 +120,8 @@ export function createAccount(options: AccountOptions, { name, seed, now, onKey 
       onKey(accountKey, account);
       return accountKey;
     },
-    records: (resource) => books.list(resource, { offset: 0, count: Infinity }).records,
+    records: (resource) =>
+      isChild(resource) ? books.allChildren(resource) : books.list(resource, { offset: 0, count: Infinity }).records,
     count: (resource) => books.count(resource),
     put: (resource, fields) => books.put(resource, fields),
     remove: (resource, key) => books.remove(resource, String(key)),

@@ -44,14 +44,16 @@ export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hon
   api.use('/webhooks/*', integratorOnly, endUserOnly);
 
   for (const resource of RESOURCE_NAMES) {
-    const { path } = resourceRow(resource);
+    const path = resourceRow(resource).path.replace('{parent}', ':parent');
     api.get(path, async (context) => {
       const account = context.get('account');
       context.get('entry').resource = resource;
       account.busy += 1;
       try {
         if (latencyMs > 0) await setTimeout(latencyMs, undefined, { ref: false });
-        return await answerCall(context, resource, (call) => answerList({ ...call, resource }));
+        return await answerCall(context, resource, (call) =>
+          answerList({ ...call, resource, parentKey: context.req.param('parent') }),
+        );
       } finally {
         account.busy -= 1;
       }

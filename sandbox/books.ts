@@ -2,17 +2,18 @@
  * What one account holds: generated records, and on top of them only what differs. 100,000 records cost no memory
  * until one is changed.
  */
-import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
-import type { Resource } from '../src/spec/resources.js';
+import { DEFAULT_RESOURCES, parentOf, resourceRow } from '../src/spec/resources.js';
+import type { ChildResource, Collection } from '../src/spec/resources.js';
 import { assertPossible, malform } from './malformed.js';
 import type { MalformedRule } from './malformed.js';
+import { childrenOf } from './records/children.js';
 import type { MaesnFields } from './records/context.js';
 import { createRecordSource } from './records/generators.js';
 
 export interface BooksOptions {
   readonly seed: string;
   readonly name: string;
-  readonly records: Partial<Record<Resource, number>>;
+  readonly records: Partial<Record<Collection, number>>;
   readonly now: () => Date;
 }
 
@@ -49,26 +50,28 @@ export type Books = ReturnType<typeof createBooks>;
 
 export function createBooks({ seed, name, records, now }: BooksOptions) {
   const source = createRecordSource(seed, name);
-  const shelves = new Map(RESOURCE_NAMES.map((resource) => [resource, createShelf(resource, records[resource] ?? 0)]));
+  const shelves = new Map(
+    DEFAULT_RESOURCES.map((resource) => [resource, createShelf(resource, records[resource] ?? 0)]),
+  );
 
-  function shelfOf(resource: Resource): Shelf {
+  function shelfOf(resource: Collection): Shelf {
     const shelf = shelves.get(resource);
     if (shelf === undefined) throw new RangeError(`${resource} is not a resource`);
     return shelf;
   }
 
-  const modifiedAtMs = (resource: Resource, n: number) =>
+  const modifiedAtMs = (resource: Collection, n: number) =>
     shelfOf(resource).changes.get(n)?.modifiedAtMs ?? source.modifiedAtMs(resource, n);
 
-  const fieldsOf = (resource: Resource, n: number) =>
+  const fieldsOf = (resource: Collection, n: number) =>
     shelfOf(resource).changes.get(n)?.fields ?? source.record(resource, n);
 
-  function listed(resource: Resource, n: number): unknown {
+  function listed(resource: Collection, n: number): unknown {
     const as = shelfOf(resource).malformed.get(n);
     return as === undefined ? fieldsOf(resource, n) : malform(resource, fieldsOf(resource, n), as);
   }
 
-  function numbersSince(resource: Resource, sinceMs: number | undefined): readonly number[] {
+  function numbersSince(resource: Collection, sinceMs: number | undefined): readonly number[] {
     const shelf = shelfOf(resource);
     if (shelf.listing === undefined || shelf.listing.sinceMs !== sinceMs) {
       const numbers = Array.from({ length: shelf.size }, (_, n) => n).filter(
@@ -79,7 +82,7 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
     return shelf.listing.numbers;
   }
 
-  function list(resource: Resource, { offset, count, sinceMs }: ListRange): Page {
+  function list(resource: Collection, { offset, count, sinceMs }: ListRange): Page {
     const shelf = shelfOf(resource);
     if (sinceMs === undefined && shelf.removed.size === 0) {
       const length = Math.max(0, Math.min(count, shelf.size - offset));
@@ -89,7 +92,7 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
     return { total: numbers.length, records: numbers.slice(offset, offset + count).map((n) => listed(resource, n)) };
   }
 
-  function numberOf(resource: Resource, key: string): number | undefined {
+  function numberOf(resource: Collection, key: string): number | undefined {
     const shelf = shelfOf(resource);
     if (resourceRow(resource).key === null) return numbersSince(resource, undefined)[Number(key)];
     const n = shelf.added.get(key) ?? source.indexOf(resource, key);
@@ -100,9 +103,23 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
 
   return {
     list,
-    count: (resource: Resource) => shelfOf(resource).size - shelfOf(resource).removed.size,
+    /** What belongs to one record; `undefined`: there is no such record. */
+    children(resource: ChildResource, parentKey: string): readonly unknown[] | undefined {
+      const parent = parentOf(resource);
+      const n = numberOf(parent, parentKey);
+      return n === undefined ? undefined : childrenOf(resource, fieldsOf(parent, n), n);
+    },
+    /** What belongs to all of them, in the order of their list; nobody can ask for what belongs to one without key. */
+    allChildren(resource: ChildResource): readonly unknown[] {
+      const parent = parentOf(resource);
+      const { malformed } = shelfOf(parent);
+      return numbersSince(parent, undefined)
+        .filter((n) => (malformed.get(n) ?? 'badDate') === 'badDate')
+        .flatMap((n) => childrenOf(resource, fieldsOf(parent, n), n));
+    },
+    count: (resource: Collection) => shelfOf(resource).size - shelfOf(resource).removed.size,
 
-    put(resource: Resource, given: MaesnFields): MaesnFields {
+    put(resource: Collection, given: MaesnFields): MaesnFields {
       const { key, modified } = resourceRow(resource);
       const shelf = shelfOf(resource);
       const time = now();
@@ -123,7 +140,7 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
       return fields;
     },
 
-    remove(resource: Resource, key: string): void {
+    remove(resource: Collection, key: string): void {
       const n = numberOf(resource, key);
       if (n === undefined) throw new RangeError(`${resource} holds no record with the key ${JSON.stringify(key)}`);
       const shelf = shelfOf(resource);
@@ -140,7 +157,7 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
   };
 }
 
-function createShelf(resource: Resource, count: number): Shelf {
+function createShelf(resource: Collection, count: number): Shelf {
   if (!Number.isSafeInteger(count) || count < 0) throw new RangeError(`records.${resource}: ${count} is not a count`);
   return {
     size: count,

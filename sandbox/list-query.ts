@@ -5,6 +5,8 @@ import type { Resource } from '../src/spec/resources.js';
 
 export interface ListQuery {
   readonly resource: Resource;
+  /** Of children: whose they are. */
+  readonly parentKey?: string | undefined;
   readonly page: number;
   readonly limit: number;
   /** Inclusive. */

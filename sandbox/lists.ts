@@ -1,8 +1,9 @@
 /** What a list and a task are answered with, faults aside. */
 import type { Resource } from '../src/spec/resources.js';
-import { resourceRow } from '../src/spec/resources.js';
+import { isChild, resourceRow } from '../src/spec/resources.js';
 import { isAsync, unsupportedStatus } from './account.js';
 import type { OpenAccount } from './account.js';
+import type { ListRange, Page } from './books.js';
 import { toBadRequest, toError, toSuccess } from './envelope.js';
 import type { Answer } from './envelope.js';
 import { parseListQuery } from './list-query.js';
@@ -14,11 +15,13 @@ const ONE_AT_A_TIME = 'abaconnect';
 export interface ListCall {
   readonly account: OpenAccount;
   readonly resource: Resource;
+  /** Of children: whose they are. */
+  readonly parentKey: string | undefined;
   readonly params: URLSearchParams;
   readonly taskFails: boolean;
 }
 
-export function answerList({ account, resource, params, taskFails }: ListCall): Answer {
+export function answerList({ account, resource, parentKey, params, taskFails }: ListCall): Answer {
   const unsupported = unsupportedStatus(account, resource);
   if (unsupported !== undefined) return toError(unsupported);
   const otherBooks = refuseOtherBooks(account, params);
@@ -26,8 +29,9 @@ export function answerList({ account, resource, params, taskFails }: ListCall): 
   if (account.targetSystem === ONE_AT_A_TIME && (account.busy > 1 || account.tasks.pollRunning())) {
     return toError(400, { downstreamErrors: [{ message: 'Another request of this client is running.' }] });
   }
-  const query = parseListQuery(resource, account.targetSystem, params);
-  if (typeof query === 'string') return toBadRequest(query);
+  const parsed = parseListQuery(resource, account.targetSystem, params);
+  if (typeof parsed === 'string') return toBadRequest(parsed);
+  const query = { ...parsed, parentKey };
   if (!isAsync(account, resource)) return toPage(account, query, (records) => records);
   const { taskId } = account.tasks.start(query, taskFails);
   return { status: 200, body: { data: { taskId }, meta: {} } };
@@ -57,7 +61,7 @@ export function answerTask({ account, taskId, params, now }: TaskCall): Answer {
   // A task keeps the filter of its list, and can be asked for another page of it.
   const paging = parseListQuery(task.query.resource, account.targetSystem, pagingOf(params, task.query));
   if (typeof paging === 'string') return toBadRequest(paging);
-  return toPage(account, { ...paging, sinceMs: task.query.sinceMs }, (records) => ({
+  return toPage(account, { ...task.query, page: paging.page, limit: paging.limit }, (records) => ({
     status: 'FINISHED',
     information: toInformation('INFO', 'The export is complete.'),
     responseData: records,
@@ -74,16 +78,26 @@ function pagingOf(params: URLSearchParams, { page, limit }: ListQuery): URLSearc
 }
 
 function toPage(account: OpenAccount, query: ListQuery, toData: (records: readonly unknown[]) => unknown): Answer {
-  const { resource, page, limit, sinceMs } = query;
+  const { resource, page, limit } = query;
   const { paged } = resourceRow(resource);
   const range = paged ? { offset: (page - 1) * limit, count: limit } : { offset: 0, count: Infinity };
-  const { total, records } = account.books.list(resource, { ...range, sinceMs });
+  const found = list(account, query, range);
+  if (found === undefined) return toError(404);
+  const { total, records } = found;
   const counted = paged && account.options.pagination !== false;
   const pagination = counted
     ? { total, perPage: limit, currentPage: page, totalPages: Math.ceil(total / limit) }
     : null;
   const warnings = account.options.warnings?.[resource];
   return toSuccess(toData(records), { pagination, ...(warnings === undefined ? {} : { warnings }) });
+}
+
+/** `undefined`: there is no such parent. */
+function list({ books }: OpenAccount, query: ListQuery, range: ListRange): Page | undefined {
+  const { resource, parentKey, sinceMs } = query;
+  if (!isChild(resource)) return books.list(resource, { ...range, sinceMs });
+  const children = books.children(resource, parentKey ?? '');
+  return children && { total: children.length, records: children.slice(range.offset, range.offset + range.count) };
 }
 
 /** Where an account holds one company of several, every request has to name it. */

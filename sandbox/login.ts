@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { RESOURCE_NAMES } from '../src/spec/resources.js';
+import { DEFAULT_RESOURCES } from '../src/spec/resources.js';
 import type { OpenAccount } from './account.js';
 import { toResponse } from './api.js';
 import type { SandboxEnv } from './api.js';
@@ -35,7 +35,7 @@ export interface Login {
 }
 
 const WEBHOOK_TIMEOUT_MS = 5_000;
-const NEW_ACCOUNT_RECORDS = Object.fromEntries(RESOURCE_NAMES.map((resource) => [resource, 25]));
+const NEW_ACCOUNT_RECORDS = Object.fromEntries(DEFAULT_RESOURCES.map((resource) => [resource, 25]));
 
 export function createLogin({ registry, url, now, loginTtlMs, signal }: LoginOptions): Hono<SandboxEnv> {
   const login = new Hono<SandboxEnv>();

@@ -1,11 +1,11 @@
 /** Records as no schema allows them, which real systems list all the same. */
 import { resourceRow } from '../src/spec/resources.js';
-import type { Resource } from '../src/spec/resources.js';
+import type { Collection } from '../src/spec/resources.js';
 import type { MaesnFields } from './records/context.js';
 
 /** A generated record that the list shows broken. */
 export interface MalformedRule {
-  readonly resource: Resource;
+  readonly resource: Collection;
   /** Which of the generated records, from 0. */
   readonly index: number;
   readonly as: 'noKey' | 'notAnObject' | 'badDate';
@@ -20,7 +20,7 @@ export function assertPossible({ resource, index, as }: MalformedRule, generated
   if (as === 'badDate' && modified === null) throw new RangeError(`malformed.as: records of ${resource} have no date`);
 }
 
-export function malform(resource: Resource, fields: MaesnFields, as: MalformedRule['as']): unknown {
+export function malform(resource: Collection, fields: MaesnFields, as: MalformedRule['as']): unknown {
   const { key, modified } = resourceRow(resource);
   if (as === 'notAnObject') return `${resource} record`;
   return as === 'noKey' ? { ...fields, [String(key)]: null } : { ...fields, [String(modified)]: 'gestern' };

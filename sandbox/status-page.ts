@@ -1,7 +1,7 @@
 /** The sandbox seen by a person: which accounts there are, what was asked of them, and a way to take a login away. */
 import { Hono } from 'hono';
 import { html } from 'hono/html';
-import { RESOURCE_NAMES } from '../src/spec/resources.js';
+import { DEFAULT_RESOURCES } from '../src/spec/resources.js';
 import type { OpenAccount } from './account.js';
 import type { SandboxEnv } from './api.js';
 import { toPage } from './html.js';
@@ -81,7 +81,7 @@ function showRevoke({ name }: OpenAccount) {
 }
 
 function countsOf(account: OpenAccount): string {
-  const counts = RESOURCE_NAMES.map((resource) => ({ resource, count: account.count(resource) }));
+  const counts = DEFAULT_RESOURCES.map((resource) => ({ resource, count: account.count(resource) }));
   const held = counts.filter(({ count }) => count > 0).map(({ resource, count }) => `${count} ${resource}`);
   return held.length === 0 ? 'none' : held.join(', ');
 }

@@ -16,6 +16,7 @@ import {
   MAXIMUM_INTERVAL_MS,
   errorRule,
 } from '../src/spec/error-guide.js';
+import { viewName } from '../src/spec/columns.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 
 const ACTIONS = {
@@ -133,15 +134,17 @@ export const SECTIONS: Readonly<Record<string, string>> = {
     Object.entries(EXIT_CODES).map(([code, meaning]) => [code, meaning]),
   ),
   resources: table(
-    ['resource', 'path', 'key', 'modified', 'second walk'],
+    ['resource', 'kind', 'path', 'key', 'modified', 'second walk', 'view'],
     RESOURCE_NAMES.map((resource) => {
-      const { path, key, modified, incremental } = resourceRow(resource);
+      const { path, key, modified, incremental, parent } = resourceRow(resource);
       return [
         `\`${resource}\``,
+        parent === undefined ? 'collection' : `child of \`${parent}\``,
         `\`${path}\``,
         key ?? 'none: a snapshot',
         modified ?? '-',
-        incremental ? 'what changed' : 'all',
+        parent === undefined ? (incremental ? 'what changed' : 'all') : 'of parents that changed',
+        `\`${viewName(resource)}\``,
       ];
     }),
   ),

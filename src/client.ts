@@ -34,7 +34,11 @@ export interface AddConnectionInput {
 }
 
 export interface StartSyncOptions {
-  /** Default: all that maesn-sync knows; what the system does not offer is reported as unsupported. */
+  /**
+   * Default: all collections that maesn-sync knows; what the system does not offer is reported as unsupported. Children
+   * (`invoiceLineItems`) have to be named, together with their parent (`invoices`): each costs a request for every record of
+   * its parent the first time, and for every one that has changed from then on.
+   */
   readonly resources?: readonly Resource[] | undefined;
   /** From the start of one cycle to the start of the next: milliseconds, or `'15 minutes'`. Default: one cycle only. */
   readonly every?: number | string | undefined;
@@ -251,7 +255,7 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
 
 export { MaesnSyncError } from './client/errors.js';
 export type { ErrorCode, InputIssue } from './client/errors.js';
-export { RESOURCE_NAMES } from './spec/resources.js';
+export { DEFAULT_RESOURCES, RESOURCE_NAMES } from './spec/resources.js';
 export type { Resource } from './spec/resources.js';
 export type {
   Connection,

@@ -12,62 +12,12 @@ import type {
 } from '../sandbox/index.js';
 import { FAULT_KINDS } from '../sandbox/faults.js';
 import type { FaultKind } from '../sandbox/faults.js';
-import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import { columnsOf } from '../src/spec/columns.js';
+import { CHILD_RESOURCES, DEFAULT_RESOURCES, childPath, parentOf, resourceRow } from '../src/spec/resources.js';
 import type { Resource, ResourceRow } from '../src/spec/resources.js';
 
 /** The fields that Maesn's schemas name. */
-const FIELDS: Readonly<Record<Resource, string>> = {
-  accounts:
-    'id balance class code createdDate currency debitCreditIndicator description name number parentAccountId status type updatedDate',
-  bankAccounts:
-    'id balance bankName bic createdDate currency description fileType iban name number system status type updatedDate',
-  bills:
-    'id accountId addresses billDate billNumber contactId createdDate currency deliveryDate dueDate fileId journalCode lineItems name oneLineAddress paidDate paymentReference paymentTermCode paymentStatus paymentDays reference shippingDate shippingType status taxRule taxText totalDiscountAmount totalDiscountPercentage totalGrossAmount totalNetAmount totalTaxAmount updatedDate',
-  bookingProposals:
-    'id accountName addresses bankAccountId bankAccountNumber bankCode bic bookingProposalDate bookingType contactAccountNumber contactId contactName createdDate currency deliveryDate discountPaymentDate discountPaymentDate2 dueDate files journalCode iban isPaymentOrder ledgerName lineItems notes number orderId paidDate paymentTermsId status taskId totalGrossAmount updatedDate vatId',
-  contacts:
-    'id addresses companyName contactPersons contactType createdDate emailAddresses isCustomer isSupplier number phoneNumbers projectId updatedDate website',
-  contactsV2:
-    'id addresses companyName contactPersons contactType createdDate emailAddresses isCustomer isSupplier number phoneNumbers projectId updatedDate website',
-  creditNotes:
-    'id addresses contactId createdDate creditNoteDate creditNoteLines creditNoteNumber currency paymentStatus paymentTermId reference status totalDiscountAmount totalDiscountPercentage totalGrossAmount totalNetAmount totalTaxAmount updatedDate',
-  customers:
-    'id addresses accountNumber bankAccounts companyName contactPersons contactType documentId emailAddresses number phoneNumbers projectId role updatedDate vatId',
-  dimensions: 'id categoryName createdDate name status updatedDate',
-  dimensionsV2: 'description dimension',
-  expenses:
-    'id accountCode accountId accountNumber createdDate currency customerId description documentId exchangeRate expenseLines files journalCode ledgerName note paymentTermId paymentType supplierId taskId type totalGrossAmount totalNetAmount totalTaxAmount transactionDate updatedDate',
-  fiscalYears: 'id accountNumberLength chartOfAccount createdDate description endDate startDate status updatedDate',
-  goodsReceipts: 'id comment createdDate description lineItems reference supplierId updatedDate',
-  invoices:
-    'invoiceId addresses contactId createdDate currency discountAmount dueDate fileId invoiceDate invoiceNumber invoiceType journalCode lineAmountTypes lineItems name oneLineAddress paidDate paymentStatus paymentTermDuration paymentTermId reference shippingDate status sumNetAmount taxRule totalAmount totalTaxAmount updatedDate',
-  items:
-    'id assetAccountId expenseAccountId incomeAccountId inventoryStartDate itemNumber lastModifiedDate name priceIncludesTax stockCount taxCode taxRatePercentage type unitName unitPurchasePrice unitSalesPrice',
-  journalEntries:
-    'id accountId accountingPeriodId createdDate currency debitCreditIndicator deliveryDate description documentId dueDate exchangeRate files isProvisional journalCode journalLineItems journalType number taxAssignmentDate transactionDate updatedDate',
-  journals: 'id accountId code createdDate currency description type updatedDate',
-  offers:
-    'id addresses contactId createdDate currency lineItems name offerDate offerNumber oneLineAddress reference status taxText totalDiscountAmount totalDiscountPercentage totalGrossAmount totalNetAmount totalTaxAmount updatedDate',
-  openItems:
-    'id accountId accountName accountNumber createdDate currency documentNumber entries openBalance postingDate totalCreditAmount totalDebitAmount type updatedDate',
-  paymentTerms:
-    'id code createdDate description discountDays discountDays2 discountPercentage discountPercentage2 discountPeriods dueType name paymentDays paymentMethod updatedDate',
-  payments: 'id currency createdDate documentType exchangeRate journalCode updatedDate paymentType paymentLines',
-  projects:
-    'id code createdDate contactId currency description endDate name number parentProjectId status startDate updatedDate',
-  purchaseOrders:
-    'id addresses approvalDate comment createdDate currency description lineItems orderDate paymentTermId reference status supplierId totalDiscountAmount totalDiscountPercentage totalGrossAmount totalNetAmount totalTaxAmount updatedDate',
-  salesOrders:
-    'id addresses billingContactId comment contactId createdDate currency deliveryDate lineItems oneLineAddress orderDate projectId shippingContactId status taskId totalDiscountAmount totalDiscountPercentage totalGrossAmount totalNetAmount totalTaxAmount updatedDate',
-  suppliers:
-    'id addresses accountNumber bankAccounts companyName contactPersons contactType documentId emailAddresses number phoneNumbers projectId role updatedDate vatId',
-  taxRates: 'id code createdDate description name percentage type updatedDate usage',
-  trialBalance:
-    'accountCode accountName accountNumber balance createdDate monthlyValues openingBalance totalCreditAmount totalDebitAmount updatedDate',
-  units: 'id code description type',
-  vendorCredits:
-    'id accountId addresses contactId createdDate currency deliveryDate dueDate fileId journalCode lineItems name oneLineAddress paidDate paymentReference paymentTermId paymentStatus paymentDays reference shippingDate shippingType status taxRule taxText totalDiscountAmount totalDiscountPercentage totalGrossAmount totalNetAmount totalTaxAmount updatedDate vendorCreditDate vendorCreditNumber',
-};
+const fieldsOf = (resource: Resource) => [...new Set(columnsOf(resource).map(({ path: [first] }) => first))].toSorted();
 
 let sandbox: Sandbox;
 
@@ -134,10 +84,10 @@ async function walk(account: SandboxAccount, resource: Resource, limit = 20): Pr
 const field = (record: unknown, name: string | null) => (name === null ? undefined : fields.parse(record)[name]);
 
 /** The resources whose row says so. */
-const where = (says: (row: ResourceRow) => boolean) => RESOURCE_NAMES.filter((name) => says(resourceRow(name)));
+const where = (says: (row: ResourceRow) => boolean) => DEFAULT_RESOURCES.filter((name) => says(resourceRow(name)));
 
 describe('the collection', () => {
-  it.each(RESOURCE_NAMES)('%s pages through exactly its records, each with a key of its own', async (resource) => {
+  it.each(DEFAULT_RESOURCES)('%s pages through exactly its records, each with a key of its own', async (resource) => {
     const { key } = resourceRow(resource);
     const account = open({ records: { [resource]: 45 } });
     const walked = await walk(account, resource);
@@ -146,9 +96,9 @@ describe('the collection', () => {
     if (key !== null) expect(new Set(walked.map((record) => field(record, key))).size).toBe(45);
   });
 
-  it.each(RESOURCE_NAMES)('%s has every field that Maesn names, and no other', (resource) => {
+  it.each(DEFAULT_RESOURCES)('%s has every field that Maesn names, and no other', (resource) => {
     const [record] = open({ records: { [resource]: 1 } }).records(resource);
-    expect(Object.keys(fields.parse(record)).toSorted()).toEqual(FIELDS[resource].split(' ').toSorted());
+    expect(Object.keys(fields.parse(record)).toSorted()).toEqual(fieldsOf(resource));
   });
 
   it.each(where(({ modified }) => modified !== null))('%s was last changed in 2024 or 2025', (resource) => {
@@ -194,13 +144,47 @@ describe('the collection', () => {
     },
   );
 
-  it.each(RESOURCE_NAMES)('%s can be one that the target system does not have', async (resource) => {
+  it.each(DEFAULT_RESOURCES)('%s can be one that the target system does not have', async (resource) => {
     expect(await statusOf(list(open({ unsupported: [resource] }), resource))).toBe(404);
     expect(await statusOf(list(open({ unsupported: [{ resource, status: 405 }] }), resource))).toBe(405);
   });
 
-  it.each(RESOURCE_NAMES)('%s cannot be written to', async (resource) => {
+  it.each(DEFAULT_RESOURCES)('%s cannot be written to', async (resource) => {
     expect(await statusOf(list(open(), resource, {}, { method: 'POST' }))).toBe(405);
+  });
+});
+
+describe('the children', () => {
+  it.each(CHILD_RESOURCES)(
+    '%s are listed for each record, page by page, and are all that there are',
+    async (resource) => {
+      const parent = parentOf(resource);
+      const account = open({ records: { [parent]: 3 } });
+      const walked: unknown[] = [];
+      for (const record of account.records(parent)) {
+        const path = childPath(resource, String(field(record, resourceRow(parent).key)));
+        for (let page = 1; ; page += 1) {
+          const { data, meta } = await read(get(account, path, { page, limit: 100 }));
+          walked.push(...records.parse(data));
+          if (page >= (meta?.pagination?.totalPages ?? 0)) break;
+        }
+      }
+      expect(walked.length).toBeGreaterThanOrEqual(3);
+      expect(walked).toEqual(account.records(resource));
+      expect(Object.keys(fields.parse(walked[0])).toSorted()).toEqual(fieldsOf(resource));
+    },
+  );
+
+  it.each(CHILD_RESOURCES)('%s of nobody are not found', async (resource) => {
+    const account = open({ records: { [parentOf(resource)]: 1 } });
+    expect(await statusOf(get(account, childPath(resource, 'nobody')))).toBe(404);
+  });
+
+  it('of a document change with it', () => {
+    const account = open({ records: { bills: 1 } });
+    const [bill] = account.records('bills');
+    account.put('bills', { id: String(field(bill, 'id')), lineItems: [{ id: 'only' }] });
+    expect(account.records('billLineItems')).toEqual([{ id: 'only' }]);
   });
 });
 
@@ -346,7 +330,7 @@ describe('the books', () => {
     const account = open();
     const given = account.put('invoices', { invoiceId: 'given' });
     const generated = account.put('invoices', { reference: 'no key given' });
-    expect(Object.keys(given).toSorted()).toEqual(FIELDS.invoices.split(' ').toSorted());
+    expect(Object.keys(given).toSorted()).toEqual(fieldsOf('invoices'));
     expect(generated['invoiceId']).toMatch(/^[0-9a-f-]{36}$/);
     expect((await walk(account, 'invoices')).slice(45)).toEqual([given, generated]);
     account.put('invoices', { invoiceId: 'given', reference: 'twice' });
@@ -364,7 +348,7 @@ describe('the books', () => {
     expect(() => account.remove('invoices', String(field(before[3], 'invoiceId')))).toThrow(RangeError);
   });
 
-  it.each(RESOURCE_NAMES)('take back what was put into %s', (resource) => {
+  it.each(DEFAULT_RESOURCES)('take back what was put into %s', (resource) => {
     const { key } = resourceRow(resource);
     const account = open({ records: { [resource]: 3 } });
     const before = account.records(resource);

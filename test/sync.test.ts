@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FAILURE_TYPES, classifyStatus, errorRule } from '../src/spec/error-guide.js';
-import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import { DEFAULT_RESOURCES, RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
@@ -30,7 +30,7 @@ const requestsOf = (name: string) => harness.sandbox.requests.filter(({ account 
 
 describe('a sync', () => {
   it('brings every record of every resource into the store', async () => {
-    const records = Object.fromEntries(RESOURCE_NAMES.map((resource, index) => [resource, 3 + index * 9]));
+    const records = Object.fromEntries(DEFAULT_RESOURCES.map((resource, index) => [resource, 3 + index * 9]));
     const { connectionId, account } = await harness.connect({ records });
     const report = await run(connectionId, RESOURCE_NAMES);
     expect(Object.values(report.resources).map(({ status }) => status)).toEqual(RESOURCE_NAMES.map(() => 'completed'));

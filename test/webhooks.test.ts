@@ -423,7 +423,14 @@ describe('a deletion', () => {
       const walk = async (walkId: string, now: Date) => {
         const of = { connectionId, resource: 'invoices', walkId } as const;
         await store.walks.begin({ ...of, now });
-        const record = { key: 'a', json: '{"invoiceId":"a"}', modifiedAt: null, hash: 'h', problems: null };
+        const record = {
+          key: 'a',
+          parentKey: null,
+          json: '{"invoiceId":"a"}',
+          modifiedAt: null,
+          hash: 'h',
+          problems: null,
+        };
         return () =>
           store.walks.savePages({
             ...of,

@@ -1,4 +1,4 @@
-import type { Resource } from '../../src/spec/resources.js';
+import type { Collection } from '../../src/spec/resources.js';
 import type { Draw } from './draw.js';
 
 export type MaesnFields = Readonly<Record<string, unknown>>;
@@ -13,7 +13,7 @@ export interface RecordContext {
   readonly createdDate: string;
   readonly updatedDate: string;
   /** The id of another record: one that exists, if the account holds that many. */
-  readonly idOf: (resource: Resource, n: number) => string;
+  readonly idOf: (resource: Collection, n: number) => string;
   /** A day that many days after the record was created. */
   readonly day: (daysLater: number) => string;
 }
@@ -23,7 +23,7 @@ export type Generator = (context: RecordContext) => MaesnFields;
 /** How many records of each resource others refer to. */
 const REFERRED = 50;
 
-export function anyId({ idOf, draw }: RecordContext, resource: Resource): string {
+export function anyId({ idOf, draw }: RecordContext, resource: Collection): string {
   return idOf(resource, draw.integer(0, REFERRED - 1));
 }
 

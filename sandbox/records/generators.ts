@@ -1,6 +1,7 @@
 /** Which function makes a record of which resource, and the two things that are known of a record without making it. */
-import { RESOURCE_NAMES, resourceRow } from '../../src/spec/resources.js';
-import type { Resource } from '../../src/spec/resources.js';
+import { DEFAULT_RESOURCES, resourceRow } from '../../src/spec/resources.js';
+import type { Collection } from '../../src/spec/resources.js';
+import { BASE_DATE_MS } from './base-date.js';
 import * as balances from './balances.js';
 import * as bookings from './bookings.js';
 import * as contacts from './contacts.js';
@@ -11,7 +12,7 @@ import * as ledger from './ledger.js';
 import * as masterData from './master-data.js';
 import * as orders from './orders.js';
 
-const GENERATORS: Readonly<Record<Resource, Generator>> = {
+const GENERATORS: Readonly<Record<Collection, Generator>> = {
   accounts: ledger.toAccount,
   bankAccounts: ledger.toBankAccount,
   bills: documents.toBill,
@@ -45,27 +46,24 @@ const GENERATORS: Readonly<Record<Resource, Generator>> = {
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** No generated record was changed at this time or later. Fixed, so that the same seed gives the same books every day. */
-export const BASE_DATE_MS = Date.UTC(2026, 0, 1);
-
 const MODIFIED_WITHIN_MS = 730 * DAY_MS;
 
 export interface RecordSource {
-  record(resource: Resource, n: number): MaesnFields;
-  modifiedAtMs(resource: Resource, n: number): number;
+  record(resource: Collection, n: number): MaesnFields;
+  modifiedAtMs(resource: Collection, n: number): number;
   /** Which record has this key, were there endlessly many; `undefined`: none ever. */
-  indexOf(resource: Resource, key: string): number | undefined;
+  indexOf(resource: Collection, key: string): number | undefined;
 }
 
 /** The books of one account: every record is a pure function of seed, account, resource and n. */
 export function createRecordSource(seed: string, account: string): RecordSource {
-  const sources = new Map(RESOURCE_NAMES.map((resource) => [resource, createStart(seed, account, resource)]));
-  const startOf = (resource: Resource): Start => sources.get(resource) ?? createStart(seed, account, resource);
-  const idOf = (resource: Resource, n: number) => startOf(resource).prefix + n.toString(16).padStart(12, '0');
-  const modifiedAtMs = (resource: Resource, n: number) =>
+  const sources = new Map(DEFAULT_RESOURCES.map((resource) => [resource, createStart(seed, account, resource)]));
+  const startOf = (resource: Collection): Start => sources.get(resource) ?? createStart(seed, account, resource);
+  const idOf = (resource: Collection, n: number) => startOf(resource).prefix + n.toString(16).padStart(12, '0');
+  const modifiedAtMs = (resource: Collection, n: number) =>
     BASE_DATE_MS - 1 - Math.floor((mix(startOf(resource).hash + n) / 2 ** 32) * MODIFIED_WITHIN_MS);
 
-  const record = (resource: Resource, n: number): MaesnFields => {
+  const record = (resource: Collection, n: number): MaesnFields => {
     const draw = new Draw(mix(startOf(resource).hash ^ mix(n + 1)));
     const modifiedMs = modifiedAtMs(resource, n);
     const createdMs = modifiedMs - Math.floor(draw.fraction() * 60 * DAY_MS);
@@ -100,7 +98,7 @@ interface Start {
   readonly prefix: string;
 }
 
-function createStart(seed: string, account: string, resource: Resource): Start {
+function createStart(seed: string, account: string, resource: Collection): Start {
   const hash = hashText(JSON.stringify([seed, account, resource]));
   const hex = [hash, mix(hash), mix(mix(hash))].map((part) => part.toString(16).padStart(8, '0')).join('');
   return {

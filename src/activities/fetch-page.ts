@@ -6,7 +6,7 @@ import type { Pagination } from '../maesn/envelope.js';
 import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
-import type { Connection, Cursor } from '../store/index.js';
+import type { Connection } from '../store/index.js';
 import type { PullTask } from '../workflows/messages.js';
 import { companyQuery } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
@@ -17,22 +17,36 @@ export interface FetchedPage {
   readonly totalRecords: number | null;
   /** Whether the walk ends with this page. */
   readonly last: boolean;
+  /** Of children, whose pages are their parents. */
+  readonly parentKey?: string | undefined;
 }
 
-export interface FetchPageInput {
+export interface WantedPage {
+  readonly resource: Resource;
+  readonly path: string;
+  /** From 1. */
+  readonly page: number;
+  /** `lastModifiedAt` */
+  readonly since: Date | null;
+}
+
+/** How Maesn is asked in this attempt, on behalf of one connection. */
+export interface Asking {
   readonly maesn: MaesnClient;
   readonly connection: AuthorizedConnection;
-  readonly cursor: Cursor;
-  readonly page: number;
   readonly signal: AbortSignal;
-  /** The task that holds this page, if it was started before. */
-  readonly task: PullTask | undefined;
-  /** `undefined`: the task is of no more use, the next attempt starts another one. */
-  readonly onTask: (task: PullTask | undefined) => void;
   /** Asked between polls of a task; `false` leaves the task for later. */
   readonly hasTime: () => boolean;
   /** Waits until the next request may be sent. */
   readonly pace: () => Promise<void>;
+}
+
+export interface FetchPageInput extends Asking {
+  readonly wanted: WantedPage;
+  /** The task that holds this page, if it was started before. */
+  readonly task?: PullTask | undefined;
+  /** `undefined`: the task is of no more use, the next attempt starts another one. */
+  readonly onTask?: (task: PullTask | undefined) => void;
 }
 
 const FIRST_POLL_MS = 1_000;
@@ -40,12 +54,12 @@ const SLOWEST_POLL_MS = 30_000;
 
 /** `undefined`: time is up while a task is running; ask again with the task. */
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
-  const { maesn, connection, cursor, page, signal } = input;
-  const { accountKey } = connection;
+  const { maesn, connection, wanted, signal, onTask = () => undefined } = input;
+  const { path, page } = wanted;
   const request: MaesnRequest = {
-    path: resourceRow(cursor.resource).path,
-    query: toQuery(connection, cursor, page),
-    accountKey,
+    path,
+    query: toQuery(connection, wanted),
+    accountKey: connection.accountKey,
     signal,
   };
 
@@ -53,9 +67,9 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   if (task === undefined) {
     await input.pace();
     const answer = await maesn.list(request);
-    if (answer.kind === 'page') return toPage(cursor.resource, page, answer);
+    if (answer.kind === 'page') return toPage(wanted, answer);
     task = { page, taskId: answer.taskId };
-    input.onTask(task);
+    onTask(task);
   }
 
   for (let intervalMs = FIRST_POLL_MS; input.hasTime(); intervalMs = Math.min(2 * intervalMs, SLOWEST_POLL_MS)) {
@@ -66,12 +80,12 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
         return { kind: 'failed', status: 'unknown' } as const;
       throw error;
     });
-    if (answer.kind === 'page') return toPage(cursor.resource, page, answer);
+    if (answer.kind === 'page') return toPage(wanted, answer);
     if (answer.kind === 'failed') {
-      input.onTask(undefined);
+      onTask(undefined);
       throw new MaesnError({
         type: 'InternalServerError',
-        request: `GET ${request.path}`,
+        request: `GET ${path}`,
         reason: `started a task that ended as ${answer.status}`,
       });
     }
@@ -80,26 +94,22 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery(connection: Connection, cursor: Cursor, page: number): Query {
-  const { paged } = resourceRow(cursor.resource);
+function toQuery(connection: Connection, { resource, page, since }: WantedPage): Query {
+  const { paged } = resourceRow(resource);
   const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
   return {
     page: paged ? page : undefined,
     limit: paged ? PAGE_LIMIT : undefined,
-    lastModifiedAt:
-      cursor.walkSince === null ? undefined : formatLastModifiedAt(connection.targetSystem, cursor.walkSince),
+    lastModifiedAt: since === null ? undefined : formatLastModifiedAt(connection.targetSystem, since),
     ...companyQuery(connection),
     fiscalYearStartDate:
-      needsFiscalYearStartDate?.includes(cursor.resource) === true
-        ? (connection.fiscalYearStartDate ?? undefined)
-        : undefined,
+      needsFiscalYearStartDate?.includes(resource) === true ? (connection.fiscalYearStartDate ?? undefined) : undefined,
   };
 }
 
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
-  resource: Resource,
-  page: number,
+  { resource, page }: WantedPage,
   { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;

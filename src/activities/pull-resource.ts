@@ -1,24 +1,26 @@
 /**
  * Walks the pages of one resource for a bounded time, from where the store says the walk stands. One Activity for
  * many pages: a thousand pages cost a handful of Temporal actions, and the cursor in the store makes any crash
- * repeat at most one page.
+ * repeat at most what was in flight. Of a child resource, the children of one parent are a page.
  */
 import { cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
+import { isChild, resourceRow } from '../spec/resources.js';
 import { requestsInFlight } from '../spec/target-systems.js';
 import type { Cursor, Store } from '../store/index.js';
 import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
+import { createFetchChildren } from './fetch-children.js';
 import { fetchPage } from './fetch-page.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
 import { createPace } from './pace.js';
 import type { Pace } from './pace.js';
 import { createTellStuck } from './tell-application.js';
 import { PageError, walkPages } from './walk-pages.js';
-import type { NumberedPage } from './walk-pages.js';
+import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 
 export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, options } = dependencies;
@@ -44,7 +46,19 @@ export function createPullResource(dependencies: ActivityDependencies) {
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? requestsInFlight(connection.targetSystem) : 1;
       pace = createPace(store, connection, inFlight);
-      const turn = pace.turn.bind(pace);
+      const asking = { maesn, connection, hasTime, pace: pace.turn.bind(pace) };
+
+      const fetchOfList: WalkPagesInput['fetch'] = (page, signal) =>
+        fetchPage({
+          ...asking,
+          signal,
+          wanted: { resource, path: resourceRow(resource).path, page, since: begun.walkSince },
+          task,
+          onTask: (started: PullTask | undefined) => attempt.note({ task: (task = started) }),
+        });
+      const fetch = isChild(resource)
+        ? createFetchChildren({ ...asking, store, connectionId, resource, cursor: begun })
+        : fetchOfList;
 
       const cursor = await walkPages({
         cursor: begun,
@@ -53,8 +67,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
         signal: cancellationSignal(),
         fetch: (page, signal) => {
           attempt.note({ page, totalPages: walk?.totalPages });
-          const onTask = (started: PullTask | undefined) => attempt.note({ task: (task = started) });
-          return fetchPage({ maesn, connection, cursor: begun, page, signal, task, hasTime, onTask, pace: turn });
+          return fetch(page, signal);
         },
         save: async (pages) => {
           const saved = await savePages(store, input, walk?.records ?? 0, pages);
@@ -99,8 +112,8 @@ async function savePages(
 ): Promise<Cursor> {
   const byKey = new Map<string, MaesnRecord>();
   let read = 0;
-  for (const { records } of pages) {
-    const parsed = parseRecords(resource, records, offset + read);
+  for (const { records, parentKey } of pages) {
+    const parsed = parseRecords(resource, records, offset + read, parentKey);
     read += parsed.length;
     for (const record of parsed) byKey.set(record.key, record);
   }
@@ -115,6 +128,7 @@ async function savePages(
     pages: pages.length,
     read,
     records: [...byKey.values()],
+    parents: isChild(resource) ? pages.flatMap(({ parentKey }) => parentKey ?? []) : undefined,
     totalPages: last.totalPages,
     totalRecords: last.totalRecords,
     last: last.last,

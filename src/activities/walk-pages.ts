@@ -21,8 +21,11 @@ export interface WalkPagesInput {
   readonly signal: AbortSignal;
 }
 
-/** How many pages may wait for one before them that is slow, as a multiple of those in flight: a bound for memory. */
-const READY_PER_IN_FLIGHT = 3;
+/**
+ * How many pages may be asked for and not yet written, as a multiple of those in flight: a bound for memory, and for what
+ * a crash repeats.
+ */
+export const WINDOW_PER_IN_FLIGHT = 4;
 
 /** The error of a page, and which. */
 export class PageError extends Error {
@@ -54,7 +57,7 @@ export async function walkPages({
 
   function mayFetch(): boolean {
     if (isOver || failed !== undefined || !hasTime()) return false;
-    if (fetching.size >= inFlight || ready.size >= inFlight * READY_PER_IN_FLIGHT) return false;
+    if (fetching.size >= inFlight || next >= cursor.nextPage + inFlight * WINDOW_PER_IN_FLIGHT) return false;
     // Without a count of pages, nobody knows whether there is another one until this one is there.
     return next === cursor.nextPage || (totalPages !== null && next <= totalPages);
   }

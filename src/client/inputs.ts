@@ -1,6 +1,7 @@
 /** What callers may say, checked the same way whether it comes through the library, the HTTP API or a command. */
 import { z } from 'zod';
-import { RESOURCE_NAMES } from '../spec/resources.js';
+import { RESOURCE_NAMES, parentOf } from '../spec/resources.js';
+import type { Resource } from '../spec/resources.js';
 
 /** Your own id of a customer's system: it becomes part of Workflow ids, so it holds nothing that is secret. */
 export const connectionId = z
@@ -62,8 +63,20 @@ const every = z.union(
 
 export const resourceName = z.enum(RESOURCE_NAMES);
 
+/** Children are asked for by what the store holds of their parents. */
+const resources = z
+  .array(resourceName)
+  .min(1)
+  .superRefine((wanted: readonly Resource[], context) => {
+    for (const [index, resource] of wanted.entries()) {
+      const parent = parentOf(resource);
+      if (parent === undefined || wanted.includes(parent)) continue;
+      context.addIssue({ code: 'custom', path: [index], message: `${resource} are pulled with ${parent}: name both` });
+    }
+  });
+
 export const startSyncOptions = z.strictObject({
-  resources: z.array(resourceName).min(1).optional(),
+  resources: resources.optional(),
   every: every.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
 });
 
@@ -85,14 +98,15 @@ export const journalOptions = z.strictObject({
   limit: z.number().int().min(1).max(1_000).default(100),
 });
 
+/** The key of a child holds its parent's too. */
+export const recordKey = text(2_000);
+
 export const recordsOptions = z.strictObject({
-  afterKey: text(500).optional(),
+  afterKey: recordKey.optional(),
   limit: z.number().int().min(1).max(1_000).default(100),
   modifiedSince: z.date().optional(),
   includeDeleted: z.boolean().optional(),
 });
-
-export const recordKey = text(500);
 
 export const eventIds = z.array(z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)).min(1).max(1_000);
 

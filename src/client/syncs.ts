@@ -1,6 +1,6 @@
 /** Starting, asking and steering the sync of a connection. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { RESOURCE_NAMES } from '../spec/resources.js';
+import { DEFAULT_RESOURCES, parentsFirst } from '../spec/resources.js';
 import { targetSystem } from '../spec/target-systems.js';
 import {
   holdsChangedSignal,
@@ -48,10 +48,10 @@ export function createSyncs(context: ClientContext): Syncs {
 
   return {
     async startSync(id, options = {}) {
-      const { resources = RESOURCE_NAMES, every: everyMs } = parseInput(startSyncOptions, options);
+      const { resources = DEFAULT_RESOURCES, every: everyMs } = parseInput(startSyncOptions, options);
       const connection = await find(id);
       const workflowId = syncConnectionId(id);
-      const input: SyncConnectionInput = { connectionId: id, resources: [...new Set(resources)], everyMs };
+      const input: SyncConnectionInput = { connectionId: id, resources: parentsFirst(resources), everyMs };
       try {
         const handle = await callTemporal(id, () =>
           temporal.workflow.start('syncConnection', {

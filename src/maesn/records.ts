@@ -2,10 +2,13 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { resourceRow } from '../spec/resources.js';
+import { isoText, typeProblems } from './columns.js';
 import type { Resource } from '../spec/resources.js';
 
 export interface MaesnRecord {
   readonly key: string;
+  /** Of children: the key of the record that they belong to. */
+  readonly parentKey: string | null;
   /** The record as JSON text that Postgres accepts. */
   readonly json: string;
   readonly modifiedAt: Date | null;
@@ -20,26 +23,34 @@ export const recordKey = z
   .union([z.string(), z.number().transform(String)])
   .pipe(z.string().min(1).max(500))
   .transform(toStorableText);
+/** A parent's key and this one's together must still be one that Postgres can index. */
+const childOwnKey = recordKey.refine((key) => key.length <= 100);
+
 /** ISO 8601, with or without time and zone; without a zone it is taken for UTC. */
-export const isoDate = z.iso
-  .datetime({ offset: true, local: true })
-  .or(z.iso.date())
-  .transform((text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`));
+export const isoDate = isoText.transform(
+  (text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`),
+);
 
 /**
  * Parses a page. `offset`: how many records of the walk came before it; a record of a resource without key is
- * known by its position. The last record of a key wins, as it would if they came on two pages.
+ * known by its position. `parentKey`: of children, whose they are. The last record of a key wins, as it would if they
+ * came on two pages.
  */
-export function parseRecords(resource: Resource, values: readonly unknown[], offset: number): MaesnRecord[] {
+export function parseRecords(
+  resource: Resource,
+  values: readonly unknown[],
+  offset: number,
+  parentKey?: string,
+): MaesnRecord[] {
   const byKey = new Map<string, MaesnRecord>();
   for (const [index, value] of values.entries()) {
-    const record = parseRecord(resource, value, offset + index);
+    const record = parseRecord(resource, value, offset + index, parentKey);
     byKey.set(record.key, record);
   }
   return [...byKey.values()];
 }
 
-function parseRecord(resource: Resource, value: unknown, position: number): MaesnRecord {
+function parseRecord(resource: Resource, value: unknown, position: number, parentKey: string | undefined): MaesnRecord {
   const row = resourceRow(resource);
   const problems: string[] = [];
   const json = toStorableJson(value, problems);
@@ -52,25 +63,28 @@ function parseRecord(resource: Resource, value: unknown, position: number): Maes
   if (row.key === null) {
     ownKey = snapshotKey(position);
   } else {
-    ownKey = recordKey.safeParse(fields.data?.[row.key]).data;
+    ownKey = (parentKey === undefined ? recordKey : childOwnKey).safeParse(fields.data?.[row.key]).data;
     if (ownKey === undefined && fields.success) problems.push(`${row.key} is not usable as a key`);
   }
 
-  let modifiedAt: Date | null = null;
+  // Whatever has no key of its own is kept under its hash: known again when it comes again, and never dropped.
+  const key = ownKey ?? `hash:${hash}`;
   const modified = row.modified === null ? undefined : fields.data?.[row.modified];
-  if (modified !== undefined && modified !== null) {
-    modifiedAt = isoDate.safeParse(modified).data ?? null;
-    if (modifiedAt === null) problems.push(`${row.modified} is not an ISO 8601 date`);
-  }
+  if (fields.success) problems.push(...typeProblems(resource, fields.data));
 
   return {
-    // Whatever has no key of its own is kept under its hash: known again when it comes again, and never dropped.
-    key: ownKey ?? `hash:${hash}`,
+    key: parentKey === undefined ? key : childKey(parentKey, key),
+    parentKey: parentKey ?? null,
     json,
-    modifiedAt,
+    modifiedAt: isoDate.safeParse(modified).data ?? null,
     hash,
     problems: problems.length === 0 ? null : problems,
   };
+}
+
+/** One for each pair, also where a key holds a slash. */
+function childKey(parentKey: string, ownKey: string): string {
+  return `${parentKey.replaceAll('%', '%25').replaceAll('/', '%2F')}/${ownKey}`;
 }
 
 /** Keys of a snapshot sort as its records came. */

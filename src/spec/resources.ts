@@ -1,10 +1,11 @@
 /**
- * The collections of Maesn that are synced. Adding one is adding a row.
- * Source: Maesn's API document; every collection is `GET <path>`.
+ * What is synced: the collections of Maesn, and the lists that belong to single records of them. Adding one is adding a
+ * row, here and in columns.ts. Source: Maesn's API document; each is `GET <path>`.
  */
 import { keysOf } from './table.js';
 
 export interface ResourceRow {
+  /** Of a child with `{parent}`, where the key of its parent goes. */
   readonly path: string;
   /** The field that identifies a record. `null`: records have no identity, the collection is kept as a snapshot. */
   readonly key: string | null;
@@ -12,8 +13,13 @@ export interface ResourceRow {
   readonly modified: string | null;
   /** Whether the collection is walked with `page` and `limit`; else one request holds all of it. */
   readonly paged: boolean;
-  /** Whether `lastModifiedAt` is understood; else every walk is a full one. */
+  /** Whether it is asked for with `lastModifiedAt`; else every walk is a full one. */
   readonly incremental: boolean;
+  /**
+   * The collection that it is a child of: it is asked for parent by parent, each with a request of its own, and whole. The
+   * second walk asks for the children of those parents that have changed.
+   */
+  readonly parent?: Collection;
 }
 
 function row(path: string, differences: Partial<Omit<ResourceRow, 'path'>> = {}): ResourceRow {
@@ -27,7 +33,7 @@ function row(path: string, differences: Partial<Omit<ResourceRow, 'path'>> = {})
   };
 }
 
-export const RESOURCES = {
+const COLLECTIONS = {
   accounts: row('accounts'),
   bankAccounts: row('bankAccounts'),
   bills: row('bills'),
@@ -58,15 +64,67 @@ export const RESOURCES = {
   trialBalance: row('trialBalance', { key: null, incremental: false }),
   units: row('units', { modified: null, incremental: false }),
   vendorCredits: row('vendorCredits'),
-} as const satisfies Record<string, ResourceRow>;
+} as const satisfies Record<string, Omit<ResourceRow, 'parent'>>;
+
+export type Collection = keyof typeof COLLECTIONS;
+
+function lineItems(
+  parent: Collection,
+  differences: Partial<ResourceRow> = {},
+): ResourceRow & { readonly parent: Collection } {
+  return { ...row(`${parent}/{parent}/lineItems`, { incremental: false, ...differences }), parent };
+}
+
+const CHILDREN = {
+  billLineItems: lineItems('bills', { paged: false }),
+  // UNVERIFIED: that values have an `id`; the document gives them the fields of dimensions. Without one they are kept all the same.
+  dimensionValuesV2: { ...row('v2/dimensions/{parent}', { incremental: false }), parent: 'dimensionsV2' },
+  goodsReceiptLineItems: lineItems('goodsReceipts', { paged: false }),
+  invoiceLineItems: lineItems('invoices', { key: 'lineItemId' }),
+  offerLineItems: lineItems('offers'),
+  purchaseOrderLineItems: lineItems('purchaseOrders', { paged: false }),
+  salesOrderLineItems: lineItems('salesOrders'),
+} as const satisfies Record<string, ResourceRow & { readonly parent: Collection }>;
+
+export type ChildResource = keyof typeof CHILDREN;
+
+export const RESOURCES: Readonly<Record<Collection | ChildResource, ResourceRow>> = { ...COLLECTIONS, ...CHILDREN };
 
 export type Resource = keyof typeof RESOURCES;
 
-export const RESOURCE_NAMES = keysOf(RESOURCES);
+/** What a sync pulls unless it is told: all collections. Children cost a request for every record of their parent. */
+export const DEFAULT_RESOURCES = keysOf(COLLECTIONS);
+
+export const CHILD_RESOURCES = keysOf(CHILDREN);
+
+/** Everything, children last. */
+export const RESOURCE_NAMES: readonly Resource[] = [...DEFAULT_RESOURCES, ...CHILD_RESOURCES];
 
 /** The row of a resource, typed as a row. */
 export function resourceRow(resource: Resource): ResourceRow {
   return RESOURCES[resource];
+}
+
+export function isChild(resource: Resource): resource is ChildResource {
+  return RESOURCES[resource].parent !== undefined;
+}
+
+/** The collection that a child belongs to; `undefined`: it is a collection itself. */
+export function parentOf(resource: ChildResource): Collection;
+export function parentOf(resource: Resource): Collection | undefined;
+export function parentOf(resource: Resource): Collection | undefined {
+  return RESOURCES[resource].parent;
+}
+
+/** Each once, in the order in which they are pulled: children need their parents in the store. */
+export function parentsFirst(resources: readonly Resource[]): Resource[] {
+  const once = [...new Set(resources)];
+  return [...once.filter((resource) => !isChild(resource)), ...once.filter(isChild)];
+}
+
+/** The path of a child's list. */
+export function childPath(resource: Resource, parentKey: string): string {
+  return resourceRow(resource).path.replace('{parent}', () => encodeURIComponent(parentKey));
 }
 
 /** Maesn's largest page. */

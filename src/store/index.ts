@@ -19,6 +19,7 @@ import type { Reauthorizations } from './reauthorizations.js';
 import { createRecords } from './records.js';
 import type { Records } from './records.js';
 import { createSealing } from './sealing.js';
+import type { Sealing } from './sealing.js';
 import { createWalks } from './walks.js';
 import type { Walks } from './walks.js';
 import { createWebhooks } from './webhooks.js';
@@ -52,8 +53,13 @@ export interface StoreOptions {
 /** Opens the database and brings its tables up to date. */
 export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOptions): Promise<Store> {
   const sealing = createSealing(sealingKey);
-  const { db, close }: OpenDatabase =
-    databaseUrl === undefined ? await openPglite(pgliteDir ?? 'memory://') : await openPostgres(databaseUrl);
+  return createStore(
+    databaseUrl === undefined ? await openPglite(pgliteDir ?? 'memory://') : await openPostgres(databaseUrl),
+    sealing,
+  );
+}
+
+export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Store {
   return {
     connections: createConnections(db, sealing),
     paces: createPaces(db),

@@ -83,6 +83,8 @@ export const cursors = schema.table(
     /** `lastModifiedAt` of this walk; null = a full walk. */
     walkSince: time('walk_since'),
     nextPage: integer('next_page').notNull().default(1),
+    /** Of a child resource, whose pages are its parents: the key of the parent to ask next. */
+    nextParent: text('next_parent'),
     totalPages: integer('total_pages'),
     totalRecords: integer('total_records'),
     pages: integer().notNull().default(0),
@@ -102,6 +104,8 @@ export const records = schema.table(
     connectionId: connectionId(),
     resource: text().$type<Resource>().notNull(),
     key: text().notNull(),
+    /** Of a child resource: the key of the record that it belongs to. */
+    parentKey: text('parent_key'),
     record: jsonb().notNull(),
     modifiedAt: time('modified_at'),
     /** SHA-256 of the record as stored. */
@@ -115,6 +119,9 @@ export const records = schema.table(
   (table) => [
     primaryKey({ columns: [table.connectionId, table.resource, table.key] }),
     index().on(table.connectionId, table.resource, table.modifiedAt),
+    index('records_children')
+      .on(table.connectionId, table.resource, table.parentKey)
+      .where(sql`parent_key is not null`),
   ],
 );
 

@@ -17,6 +17,7 @@ import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
 import { openTestStore } from './store.js';
+import type { Query } from './store.js';
 
 export interface HarnessOptions {
   /** Which Workflows run in virtual time: those that the client starts, those that Activities start. */
@@ -29,6 +30,7 @@ export interface Harness {
   readonly config: Config;
   readonly sandbox: Sandbox;
   readonly store: Store;
+  readonly query: Query;
   readonly sync: MaesnSync;
   readonly temporal: Client;
   readonly taskQueue: string;
@@ -61,7 +63,7 @@ export async function startHarness({
 }: HarnessOptions = {}): Promise<Harness> {
   logToFile();
   const sandbox = await startSandbox(about);
-  const { store } = await openTestStore();
+  const { store, query } = await openTestStore();
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const config = readConfig({
     env: {},
@@ -111,6 +113,7 @@ export async function startHarness({
     config,
     sandbox,
     store,
+    query,
     sync,
     temporal,
     taskQueue,

@@ -1,8 +1,12 @@
 /** A fresh store for a test file: PGlite in memory, or a database of its own on the Postgres of TEST_DATABASE_URL. */
 import { randomBytes } from 'node:crypto';
+import { sql } from 'drizzle-orm';
 import { Client } from 'pg';
-import { openStore } from '../../src/store/index.js';
+import { z } from 'zod';
+import { openPglite, openPostgres } from '../../src/store/database.js';
+import { createStore } from '../../src/store/index.js';
 import type { Store } from '../../src/store/index.js';
+import { createSealing } from '../../src/store/sealing.js';
 
 export const TEST_SEALING_KEY = Buffer.alloc(32, 42);
 
@@ -10,12 +14,20 @@ export interface TestStore {
   readonly store: Store;
   /** For another process to open the same store; absent with PGlite. */
   readonly databaseUrl?: string;
+  /** What anybody with access to the database can ask. */
+  readonly query: Query;
 }
+
+export type Query = (text: string) => Promise<Record<string, unknown>[]>;
+
+const answer = z.object({ rows: z.array(z.record(z.string(), z.unknown())) });
 
 export async function openTestStore(): Promise<TestStore> {
   const databaseUrl = await createTestDatabase();
-  const store = await openStore({ databaseUrl, sealingKey: TEST_SEALING_KEY });
-  return { store, ...(databaseUrl === undefined ? {} : { databaseUrl }) };
+  const database = databaseUrl === undefined ? await openPglite('memory://') : await openPostgres(databaseUrl);
+  const store = createStore(database, createSealing(TEST_SEALING_KEY));
+  const query: Query = async (text) => answer.parse(await database.db.execute(sql.raw(text))).rows;
+  return { store, query, ...(databaseUrl === undefined ? {} : { databaseUrl }) };
 }
 
 /** A database of its own; `undefined` without TEST_DATABASE_URL. */
