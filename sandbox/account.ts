@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { isChild } from '../src/spec/resources.js';
 import type { Collection, Resource } from '../src/spec/resources.js';
 import { createBooks } from './books.js';
-import type { Books } from './books.js';
+import type { Books, ListOrder } from './books.js';
 import { createFaultScript } from './faults.js';
 import type { FaultRule, FaultScript } from './faults.js';
 import type { MalformedRule } from './malformed.js';
@@ -30,6 +30,10 @@ export interface AccountOptions {
   /** How often a task says IN_PROGRESS before it says FINISHED. Default: 2. */
   readonly pollsUntilFinished?: number;
   readonly malformed?: readonly MalformedRule[];
+  /** How lists are sorted. Default: by creation, oldest first. */
+  readonly order?: ListOrder;
+  /** Called before a list is answered, with nothing between: what it changes, the answer shows. */
+  readonly beforeList?: (resource: Resource) => void;
   /** Whether lists count their records in `meta.pagination`. Default: true. */
   readonly pagination?: boolean;
   /** `meta.warnings` of every list of the resource. */
@@ -88,7 +92,7 @@ export interface AccountContext {
 }
 
 export function createAccount(options: AccountOptions, { name, seed, now, onKey }: AccountContext): OpenAccount {
-  const books = createBooks({ seed, name, records: options.records, now });
+  const books = createBooks({ seed, name, records: options.records, now, order: options.order });
   for (const rule of options.malformed ?? []) books.malform(rule);
   const faults = createFaultScript(options.asyncResources ?? []);
   const { targetSystem, webhookLifeMs: lifeMs = WEBHOOK_LIFE_MS } = options;

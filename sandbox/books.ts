@@ -15,7 +15,11 @@ export interface BooksOptions {
   readonly name: string;
   readonly records: Partial<Record<Collection, number>>;
   readonly now: () => Date;
+  readonly order?: ListOrder | undefined;
 }
+
+/** How a list is sorted: by creation, either way round, or by the last change, oldest first. */
+export type ListOrder = 'created' | 'newestFirst' | 'modified';
 
 interface Change {
   readonly fields: MaesnFields;
@@ -48,7 +52,7 @@ export interface ListRange {
 
 export type Books = ReturnType<typeof createBooks>;
 
-export function createBooks({ seed, name, records, now }: BooksOptions) {
+export function createBooks({ seed, name, records, now, order = 'created' }: BooksOptions) {
   const source = createRecordSource(seed, name);
   const shelves = new Map(
     DEFAULT_RESOURCES.map((resource) => [resource, createShelf(resource, records[resource] ?? 0)]),
@@ -77,14 +81,20 @@ export function createBooks({ seed, name, records, now }: BooksOptions) {
       const numbers = Array.from({ length: shelf.size }, (_, n) => n).filter(
         (n) => !shelf.removed.has(n) && (sinceMs === undefined || modifiedAtMs(resource, n) >= sinceMs),
       );
-      shelf.listing = { sinceMs, numbers };
+      shelf.listing = { sinceMs, numbers: inOrder(resource, numbers) };
     }
     return shelf.listing.numbers;
   }
 
+  function inOrder(resource: Collection, numbers: readonly number[]): readonly number[] {
+    if (order === 'created') return numbers;
+    if (order === 'newestFirst') return numbers.toReversed();
+    return numbers.toSorted((a, b) => modifiedAtMs(resource, a) - modifiedAtMs(resource, b) || a - b);
+  }
+
   function list(resource: Collection, { offset, count, sinceMs }: ListRange): Page {
     const shelf = shelfOf(resource);
-    if (sinceMs === undefined && shelf.removed.size === 0) {
+    if (order === 'created' && sinceMs === undefined && shelf.removed.size === 0) {
       const length = Math.max(0, Math.min(count, shelf.size - offset));
       return { total: shelf.size, records: Array.from({ length }, (_, index) => listed(resource, offset + index)) };
     }

@@ -24,6 +24,7 @@ export interface ListCall {
 export function answerList({ account, resource, parentKey, params, taskFails }: ListCall): Answer {
   const unsupported = unsupportedStatus(account, resource);
   if (unsupported !== undefined) return toError(unsupported);
+  account.options.beforeList?.(resource);
   const otherBooks = refuseOtherBooks(account, params);
   if (otherBooks !== undefined) return otherBooks;
   if (account.targetSystem === ONE_AT_A_TIME && (account.busy > 1 || account.tasks.pollRunning())) {

@@ -134,6 +134,11 @@ export interface MaesnSync {
   pauseSync(connectionId: string, options: { readonly reason: string }): Promise<void>;
   /** Lifts that hold and no other; the sync goes on at the page where it stopped. Throws `Refused` when it is not paused. */
   resumeSync(connectionId: string): Promise<void>;
+  /**
+   * After a full walk that would delete suspiciously many records: deletes what is not listed any more, or keeps it until the
+   * next full walk asks again. Lifts the hold. Throws `Refused` when nothing waits for it.
+   */
+  decideDeletes(connectionId: string, options: { readonly decision: 'delete' | 'keep' }): Promise<void>;
   /** Starts the next cycle of a repeating sync now. Throws `SyncNotRunning`. */
   syncNow(connectionId: string): Promise<void>;
   /** Makes a failed request that waits for its next attempt now. Throws `Refused` when none does. */

@@ -104,6 +104,14 @@ export const VARIABLES = {
   MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES: z.coerce.number().int().min(1).default(100).meta({
     description: 'How many connections one Worker pulls at once.',
   }),
+  MAESN_SYNC_FULL_WALK_EVERY: duration.prefault('1 day').meta({
+    description:
+      'How often a resource is read in full. Between, only changes are asked for; what was deleted is found by a full walk alone.',
+  }),
+  MAESN_SYNC_DELETE_GUARD_PERCENT: z.coerce.number().min(0).max(100).default(20).meta({
+    description:
+      'When a larger share of a resource’s records is gone at once, or all of them, the connection is held until somebody confirms the deletion.',
+  }),
   MAESN_SYNC_REMIND_EVERY: duration
     .prefault('1 day')
     .meta({ description: 'How often the application is reminded of an end user who must sign in again.' }),

@@ -11,6 +11,7 @@ import type { Config } from './config.js';
 import { serveHealth } from './health.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
+import { PAGE_LIMIT } from './spec/resources.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
@@ -51,6 +52,9 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
         timeScale: config.MAESN_RETRY_TIME_SCALE,
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         walkForMs: WALK_FOR_MS,
+        pageLimit: PAGE_LIMIT,
+        fullWalkEveryMs: config.MAESN_SYNC_FULL_WALK_EVERY,
+        maximumDeletedShare: config.MAESN_SYNC_DELETE_GUARD_PERCENT / 100,
         deliverForMs: DELIVER_FOR_MS,
         // A fifth: a receiver that hangs must not keep the syncs from running.
         deliverAtOnce: Math.ceil(config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES / 5),

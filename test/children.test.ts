@@ -8,6 +8,7 @@ import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
 import { waitFor } from './support/wait.js';
+import { beginWalk, savePages } from './support/walks.js';
 
 /** A target system that is asked for one parent after the other. */
 const ONE_AT_A_TIME = 'abaconnect';
@@ -202,18 +203,14 @@ describe('a walk that is interrupted', () => {
     const { connectionId, account } = await harness.connect({ records });
     await run(connectionId, ['invoices']);
     const keys = await invoiceKeys(connectionId);
-    const walk = { connectionId, resource: 'invoiceLineItems' as const, walkId: 'run-1', now: new Date() };
-    const begun = await harness.store.walks.begin(walk);
+    const walk = { connectionId, resource: 'invoiceLineItems' as const };
+    const begun = await beginWalk(harness.store, walk);
     expect(begun).toMatchObject({ nextPage: 1, nextParent: keys[0], totalPages: 20, completedAt: null });
-    const page = { page: 1, pages: 1, read: 0, totalPages: 20, totalRecords: null, last: false };
-    const parent = { ...walk, ...page, parents: keys.slice(0, 1), records: [] };
-    const [one, two] = await Promise.all([
-      harness.store.walks.savePages(parent),
-      harness.store.walks.savePages(parent),
-    ]);
+    const parent = { ...walk, totalPages: 20, last: false, parents: keys.slice(0, 1), records: [] };
+    const [one, two] = await Promise.all([savePages(harness.store, parent), savePages(harness.store, parent)]);
     // Two attempts that hold the same parent: one of them writes.
     expect([one.pages, two.pages]).toEqual([1, 1]);
-    expect(await harness.store.walks.begin(walk)).toMatchObject({ nextPage: 2, nextParent: keys[1], pages: 1 });
+    expect(await beginWalk(harness.store, walk)).toMatchObject({ nextPage: 2, nextParent: keys[1], pages: 1 });
     await run(connectionId, INVOICES);
     expect(asked(account, 'invoiceLineItems')[0]).toBe(pathOf(keys[1]));
   });

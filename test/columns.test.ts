@@ -10,6 +10,7 @@ import { columnsOf, viewName } from '../src/spec/columns.js';
 import { DEFAULT_RESOURCES, RESOURCE_NAMES, isChild, resourceRow } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
 import { startHarness } from './support/harness.js';
+import { beginWalk, savePages } from './support/walks.js';
 import type { Harness } from './support/harness.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -58,11 +59,10 @@ async function columnsInDatabase(): Promise<Record<string, unknown[][]>> {
 /** The records of a connection of its own, each as Maesn would list it. */
 async function keep(resource: Resource, values: readonly unknown[]): Promise<string> {
   const { connectionId: id } = await harness.connect({ records: {} });
-  const of = { connectionId: id, resource, walkId: 'run-1' };
-  await harness.store.walks.begin({ ...of, now: new Date() });
+  const of = { connectionId: id, resource };
+  await beginWalk(harness.store, of);
   const records = parseRecords(resource, values, 0);
-  const page = { page: 1, pages: 1, read: records.length, totalPages: 1, totalRecords: null, last: true };
-  await harness.store.walks.savePages({ ...of, ...page, records });
+  await savePages(harness.store, { ...of, records });
   return id;
 }
 

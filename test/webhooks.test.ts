@@ -13,6 +13,7 @@ import { createWebhooks } from '../src/store/webhooks.js';
 import { expectSameRecords } from './support/records.js';
 import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
 import { waitFor } from './support/wait.js';
+import { beginWalk, savePages } from './support/walks.js';
 import { post, sign, startWebhookHarness, subscribed, webhookOf } from './support/webhooks.js';
 import type { WebhookHarness } from './support/webhooks.js';
 
@@ -311,7 +312,8 @@ describe('an event', () => {
       records: { items: 250, customers: 5 },
       resources: ['customers', 'items'],
     });
-    account.fault({ resource: 'items', request: 4, answer: 'hang' });
+    const asked = requestsOf(account.name).filter(({ resource }) => resource === 'items').length;
+    account.fault({ resource: 'items', request: asked + 1, answer: 'hang' });
     await harness.sync.syncNow(connectionId);
     await waitFor('the cycle hangs', () => requestsOf(account.name).some(({ fault }) => fault === 'hang'));
     account.put('customers', { id: 'new-1' });
@@ -422,7 +424,7 @@ describe('a deletion', () => {
       await store.connections.add({ connectionId, targetSystem: 'xero', accountKey: 'k' }, 'test');
       const walk = async (walkId: string, now: Date) => {
         const of = { connectionId, resource: 'invoices', walkId } as const;
-        await store.walks.begin({ ...of, now });
+        await beginWalk(store, { ...of, now });
         const record = {
           key: 'a',
           parentKey: null,
@@ -431,17 +433,7 @@ describe('a deletion', () => {
           hash: 'h',
           problems: null,
         };
-        return () =>
-          store.walks.savePages({
-            ...of,
-            page: 1,
-            pages: 1,
-            read: 1,
-            records: [record],
-            totalPages: 1,
-            totalRecords: 1,
-            last: true,
-          });
+        return () => savePages(store, { ...of, records: [record], totalPages: 1, totalRecords: 1 });
       };
       const find = () => store.records.find({ connectionId, resource: 'invoices', key: 'a' });
       const save = await walk('1', new Date(Date.now() - 60_000));

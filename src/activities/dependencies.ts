@@ -12,6 +12,12 @@ export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
   readonly publicUrl?: string | undefined;
   /** How long one call of pullResource walks before it hands back to its Workflow. */
   readonly walkForMs: number;
+  /** Records of a page that Maesn is asked for. */
+  readonly pageLimit: number;
+  /** How long after a full walk the next one is due. */
+  readonly fullWalkEveryMs: number;
+  /** 0 to 1: when more of a resource's records are gone at once, a person is asked before they are deleted. */
+  readonly maximumDeletedShare: number;
   /** The same of deliverEvents. */
   readonly deliverForMs: number;
   /** How many of a Worker's Activities may be deliverEvents at the same time. */

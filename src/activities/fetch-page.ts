@@ -3,7 +3,7 @@ import { sleep } from '@temporalio/activity';
 import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
 import type { Pagination } from '../maesn/envelope.js';
-import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
+import { resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
 import type { Connection } from '../store/index.js';
@@ -37,6 +37,8 @@ export interface Asking {
   readonly signal: AbortSignal;
   /** Asked between polls of a task; `false` leaves the task for later. */
   readonly hasTime: () => boolean;
+  /** Records of a page. */
+  readonly pageLimit: number;
   /** Waits until the next request may be sent. */
   readonly pace: () => Promise<void>;
 }
@@ -54,11 +56,11 @@ const SLOWEST_POLL_MS = 30_000;
 
 /** `undefined`: time is up while a task is running; ask again with the task. */
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
-  const { maesn, connection, wanted, signal, onTask = () => undefined } = input;
+  const { maesn, connection, wanted, pageLimit, signal, onTask = () => undefined } = input;
   const { path, page } = wanted;
   const request: MaesnRequest = {
     path,
-    query: toQuery(connection, wanted),
+    query: toQuery(connection, wanted, pageLimit),
     accountKey: connection.accountKey,
     signal,
   };
@@ -67,7 +69,7 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   if (task === undefined) {
     await input.pace();
     const answer = await maesn.list(request);
-    if (answer.kind === 'page') return toPage(wanted, answer);
+    if (answer.kind === 'page') return toPage(wanted, pageLimit, answer);
     task = { page, taskId: answer.taskId };
     onTask(task);
   }
@@ -80,7 +82,7 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
         return { kind: 'failed', status: 'unknown' } as const;
       throw error;
     });
-    if (answer.kind === 'page') return toPage(wanted, answer);
+    if (answer.kind === 'page') return toPage(wanted, pageLimit, answer);
     if (answer.kind === 'failed') {
       onTask(undefined);
       throw new MaesnError({
@@ -94,12 +96,12 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery(connection: Connection, { resource, page, since }: WantedPage): Query {
+function toQuery(connection: Connection, { resource, page, since }: WantedPage, pageLimit: number): Query {
   const { paged } = resourceRow(resource);
   const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
   return {
     page: paged ? page : undefined,
-    limit: paged ? PAGE_LIMIT : undefined,
+    limit: paged ? pageLimit : undefined,
     lastModifiedAt: since === null ? undefined : formatLastModifiedAt(connection.targetSystem, since),
     ...companyQuery(connection),
     fiscalYearStartDate:
@@ -110,10 +112,11 @@ function toQuery(connection: Connection, { resource, page, since }: WantedPage):
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
   { resource, page }: WantedPage,
+  pageLimit: number,
   { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;
-  const endReached = totalPages === null ? records.length !== PAGE_LIMIT : page >= totalPages;
+  const endReached = totalPages === null ? records.length !== pageLimit : page >= totalPages;
   return {
     records,
     totalPages,

@@ -1,7 +1,7 @@
 /** What a Workflow reads and writes of the store about its connection: holds, and what webhooks have hinted at. */
 import type { Resource } from '../spec/resources.js';
 import type { Store } from '../store/index.js';
-import type { HoldReport, PauseInput, ResumeInput } from '../workflows/messages.js';
+import type { DecideDeletesInput, HoldReport, PauseInput, ResumeInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 
 /** Who it was, in the journal, when it was nobody else. */
@@ -40,6 +40,14 @@ export function createResumeConnection({ store }: ActivityDependencies) {
     const { connectionId, by = AT_TEMPORAL } = input;
     const entry = { connectionId, actor: by, action: 'sync.resumed' as const };
     await store.holds.lift({ connectionId, kind: 'paused', entry });
+    return readReports(store, connectionId);
+  };
+}
+
+export function createDecideDeletes({ store }: ActivityDependencies) {
+  return async function decideDeletes(input: OfConnection & DecideDeletesInput): Promise<HoldReport[]> {
+    const { connectionId, decision, by = AT_TEMPORAL } = input;
+    await store.walks.decideDeletes({ connectionId, decision, actor: by });
     return readReports(store, connectionId);
   };
 }

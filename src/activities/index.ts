@@ -1,6 +1,12 @@
 import type { ActivityDependencies } from './dependencies.js';
 import { safely } from './failure.js';
-import { createPauseConnection, createReadHints, createReadHolds, createResumeConnection } from './holds.js';
+import {
+  createDecideDeletes,
+  createPauseConnection,
+  createReadHints,
+  createReadHolds,
+  createResumeConnection,
+} from './holds.js';
 import { createCheckLogin } from './check-login.js';
 import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
@@ -20,6 +26,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     pullResource: createPullResource(dependencies),
     readHolds: safely(createReadHolds(dependencies)),
     pauseConnection: safely(createPauseConnection(dependencies)),
+    decideDeletes: safely(createDecideDeletes(dependencies)),
     resumeConnection: safely(createResumeConnection(dependencies)),
     readHints: safely(createReadHints(dependencies)),
     tellApplication: safely(createTell(dependencies)),

@@ -1,14 +1,16 @@
 /**
  * Walks the pages of one resource for a bounded time, from where the store says the walk stands. One Activity for
  * many pages: a thousand pages cost a handful of Temporal actions, and the cursor in the store makes any crash
- * repeat at most what was in flight. Of a child resource, the children of one parent are a page.
+ * repeat at most what was in flight. Of a child resource, the children of one parent are a page. A list that does not stand
+ * still is read in several passes; see `spec/completeness.ts`.
  */
+import { createHash } from 'node:crypto';
 import { cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
-import { isChild, resourceRow } from '../spec/resources.js';
+import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import { requestsInFlight } from '../spec/target-systems.js';
-import type { Cursor, Store } from '../store/index.js';
+import type { Cursor } from '../store/index.js';
 import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -18,13 +20,14 @@ import { fetchPage } from './fetch-page.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
 import { createPace } from './pace.js';
 import type { Pace } from './pace.js';
-import { createTellStuck } from './tell-application.js';
+import { createTellStuck, createTellWithheld } from './tell-application.js';
 import { PageError, walkPages } from './walk-pages.js';
 import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 
 export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, options } = dependencies;
   const tellStuck = createTellStuck(dependencies);
+  const tellWithheld = createTellWithheld(dependencies);
 
   return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
@@ -40,44 +43,58 @@ export function createPullResource(dependencies: ActivityDependencies) {
       ({ keyVersion } = opened);
       if ((await store.holds.list(connectionId)).length > 0) return HELD;
       const connection = requireAuthorization(opened);
-      const begun = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
-      walk = toCounts(begun);
+      const begin = { connectionId, resource, walkId, now: new Date(), fullEveryMs: options.fullWalkEveryMs };
+      let cursor = await store.walks.begin(begin);
+      walk = toCounts(cursor);
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? requestsInFlight(connection.targetSystem) : 1;
       pace = createPace(store, connection, inFlight);
-      const asking = { maesn, connection, hasTime, pace: pace.turn.bind(pace) };
+      const asking = { maesn, connection, hasTime, pace: pace.turn.bind(pace), pageLimit: options.pageLimit };
 
-      const fetchOfList: WalkPagesInput['fetch'] = (page, signal) =>
-        fetchPage({
-          ...asking,
-          signal,
-          wanted: { resource, path: resourceRow(resource).path, page, since: begun.walkSince },
-          task,
-          onTask: (started: PullTask | undefined) => attempt.note({ task: (task = started) }),
+      const fetchOf = (at: Cursor): WalkPagesInput['fetch'] =>
+        isChild(resource)
+          ? createFetchChildren({ ...asking, store, connectionId, resource, cursor: at })
+          : (page, signal) =>
+              fetchPage({
+                ...asking,
+                signal,
+                wanted: { resource, path: resourceRow(resource).path, page, since: sinceOf(at) },
+                task,
+                onTask: (started: PullTask | undefined) => attempt.note({ task: (task = started) }),
+              });
+
+      // A pass is walked to its end; then the store says whether there is another one.
+      for (let pass = ''; pass !== passOf(cursor) && cursor.completedAt === null && cursor.phase !== 'guarded';) {
+        pass = passOf(cursor);
+        const fetch = fetchOf(cursor);
+        cursor = await walkPages({
+          cursor,
+          inFlight,
+          hasTime,
+          signal: cancellationSignal(),
+          fetch: (page, signal) => {
+            attempt.note({ page, totalPages: walk?.totalPages });
+            return fetch(page, signal);
+          },
+          save: async (pages, from) => {
+            const saved = await store.walks.savePages({
+              ...toSaved(from, pages),
+              connectionId,
+              maximumDeletedShare: options.maximumDeletedShare,
+            });
+            walk = toCounts(saved);
+            task = undefined;
+            attempt.progressed({ task: undefined });
+            await pace?.answered(pages.length);
+            return saved;
+          },
         });
-      const fetch = isChild(resource)
-        ? createFetchChildren({ ...asking, store, connectionId, resource, cursor: begun })
-        : fetchOfList;
-
-      const cursor = await walkPages({
-        cursor: begun,
-        inFlight,
-        hasTime,
-        signal: cancellationSignal(),
-        fetch: (page, signal) => {
-          attempt.note({ page, totalPages: walk?.totalPages });
-          return fetch(page, signal);
-        },
-        save: async (pages) => {
-          const saved = await savePages(store, input, walk?.records ?? 0, pages);
-          walk = toCounts(saved);
-          task = undefined;
-          attempt.progressed({ task: undefined });
-          await pace?.answered(pages.length);
-          return saved;
-        },
-      });
+      }
+      if (cursor.phase === 'guarded') {
+        await tellWithheld(input, cursor);
+        return { ...HELD, ...toCounts(cursor) };
+      }
       return toResult(cursor, attempt.progress.retries, task);
     } catch (thrown) {
       if (thrown instanceof PageError) attempt.note({ page: thrown.page });
@@ -99,38 +116,63 @@ function toResult(cursor: Cursor, retries: number, task?: PullResourceResult['ta
   return { done: cursor.completedAt !== null, ...toCounts(cursor), retries, task };
 }
 
-function toCounts({ pages, records, flagged, totalPages }: Cursor): WalkCounts {
-  return { pages, records, flagged, totalPages: totalPages ?? undefined };
+function toCounts({ pages, records, flagged, totalPages, pass, verified, deleted, completedAt }: Cursor): WalkCounts {
+  const counts = { pages, records, flagged, totalPages: totalPages ?? undefined, passes: pass };
+  return completedAt === null ? counts : { ...counts, verified: verified ?? undefined, deleted };
 }
 
-/** Pages that follow each other, in one statement. Of two records of the same key, the later one is kept. */
-async function savePages(
-  store: Store,
-  { connectionId, resource, walkId }: PullResourceInput,
-  offset: number,
-  pages: readonly NumberedPage[],
-): Promise<Cursor> {
+/** `lastModifiedAt` of what is asked for now. */
+function sinceOf({ phase, passStartedAt, walkSince }: Cursor): Date | null {
+  return phase === 'changes' ? new Date(passStartedAt.getTime() - WATERMARK_OVERLAP_MS) : walkSince;
+}
+
+function passOf({ pass, phase }: Cursor): string {
+  return `${pass} ${phase}`;
+}
+
+/** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */
+function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
+  const { resource, walkId, pass, phase } = cursor;
   const byKey = new Map<string, MaesnRecord>();
-  let read = 0;
+  const keys: string[] = [];
+  let { fingerprint } = cursor;
   for (const { records, parentKey } of pages) {
-    const parsed = parseRecords(resource, records, offset + read, parentKey);
-    read += parsed.length;
-    for (const record of parsed) byKey.set(record.key, record);
+    const parsed = parseRecords(resource, records, cursor.records + keys.length, parentKey);
+    keys.push(...parsed.map(({ key }) => key));
+    fingerprint = fingerprintOf(fingerprint, parsed);
+    for (const record of parsed) {
+      const other = byKey.get(record.key);
+      if (!isOlder(record, other)) byKey.set(record.key, record);
+    }
   }
   const [first] = pages;
   const last = pages.at(-1);
   if (first === undefined || last === undefined) throw new RangeError('there is no page to save');
-  return store.walks.savePages({
-    connectionId,
+  return {
     resource,
     walkId,
+    pass,
+    phase,
     page: first.page,
     pages: pages.length,
-    read,
+    keys,
     records: [...byKey.values()],
     parents: isChild(resource) ? pages.flatMap(({ parentKey }) => parentKey ?? []) : undefined,
     totalPages: last.totalPages,
     totalRecords: last.totalRecords,
+    totalChanged: pages.some(({ totalRecords }) => totalRecords !== last.totalRecords),
+    fingerprint,
     last: last.last,
-  });
+  };
+}
+
+function isOlder({ modifiedAt }: MaesnRecord, other: MaesnRecord | undefined): boolean {
+  return modifiedAt !== null && other?.modifiedAt != null && modifiedAt < other.modifiedAt;
+}
+
+/** Over the pages of a pass so far. Records without a key of their own are told apart by what is in them. */
+function fingerprintOf(before: string | null, records: readonly MaesnRecord[]): string {
+  const hash = createHash('sha256').update(before ?? '');
+  for (const { key, hash: content } of records) hash.update(key).update(key.startsWith('row:') ? content : '');
+  return hash.digest('base64url');
 }

@@ -1,6 +1,6 @@
 /** Telling the application: an event in the outbox, and the Workflow that delivers it. */
 import { ApplicationFailure } from '@temporalio/activity';
-import type { NewEvent } from '../store/index.js';
+import type { Cursor, NewEvent } from '../store/index.js';
 import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -35,6 +35,20 @@ export function createTellStuck(dependencies: ActivityDependencies) {
       type: 'sync.stuck',
       occasion: `${walkId}, ${resource}, page ${page ?? '-'}, ${type}`,
       data: { resource, page, type, status, request, failures: STUCK_AFTER, nextAttemptAt },
+    }).catch(() => undefined);
+  };
+}
+
+/** Somebody must say whether what is gone may be deleted. */
+export function createTellWithheld(dependencies: ActivityDependencies) {
+  const tell = createTell(dependencies);
+  return async ({ connectionId, resource, walkId }: PullResourceInput, { deleted, records }: Cursor): Promise<void> => {
+    const occasion = `${walkId}, ${resource}`;
+    await tell({
+      connectionId,
+      type: 'sync.deletes_withheld',
+      occasion,
+      data: { resource, gone: deleted, listed: records },
     }).catch(() => undefined);
   };
 }

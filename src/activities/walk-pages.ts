@@ -15,8 +15,8 @@ export interface WalkPagesInput {
   readonly inFlight: number;
   /** `undefined`: time is up before the page was there. */
   readonly fetch: (page: number, signal: AbortSignal) => Promise<FetchedPage | undefined>;
-  /** Writes pages that follow each other; answers the cursor behind them. */
-  readonly save: (pages: readonly NumberedPage[]) => Promise<Cursor>;
+  /** Writes pages that follow each other, the first of which the cursor points at; answers the cursor behind them. */
+  readonly save: (pages: readonly NumberedPage[], cursor: Cursor) => Promise<Cursor>;
   readonly hasTime: () => boolean;
   readonly signal: AbortSignal;
 }
@@ -104,8 +104,8 @@ export async function walkPages({
       const group = takeReady();
       if (group.length > 0) {
         const { nextPage } = cursor;
-        cursor = await save(group);
-        // Another attempt was faster: what is in flight here is of no more use.
+        cursor = await save(group, cursor);
+        // The pass is over, or another attempt was faster: what is in flight here is of no more use.
         if (cursor.nextPage !== nextPage + group.length) return cursor;
       } else if (failed?.page === cursor.nextPage) throw failed;
       else if (fetching.size === 0) return cursor;

@@ -6,6 +6,7 @@ import {
   connectionId,
   credentials,
   eventIds,
+  decideDeletesOptions,
   pauseOptions,
   recordKey,
   resourceName,
@@ -76,6 +77,7 @@ export const eventsQuery = z.strictObject({
 export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
 export const startSync = startSyncOptions.meta({ id: 'StartSync' });
 export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
+export const decideDeletes = decideDeletesOptions.meta({ id: 'DecideDeletes' });
 export const newKey = z.strictObject({ accountKey }).meta({ id: 'NewAccountKey' });
 export const newCredentials = credentials.meta({ id: 'Credentials', minProperties: 1 });
 export const replay = z.strictObject({ ids: eventIds }).meta({ id: 'ReplayEvents' });
@@ -105,6 +107,13 @@ const resourceReport = z
     records: count,
     flagged: count,
     totalPages: count.optional(),
+    passes: count.optional().meta({
+      description: 'How often the list was read, because it changed meanwhile; the counts are those of the last time.',
+    }),
+    verified: z.boolean().optional().meta({
+      description: 'Of a walk that has ended: whether it can have missed nothing.',
+    }),
+    deleted: count.optional().meta({ description: 'Records that were found to be gone, and marked as deleted.' }),
     retries: count,
     reauthorizations: count,
     parkedAtPage: count.optional(),

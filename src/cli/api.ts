@@ -99,6 +99,8 @@ export function createApi(args: ApiArgs, config: Config) {
     cancelSync: (id: string) => ask('DELETE', `${of(id)}/sync`),
     pauseSync: (id: string, reason: string) => ask('POST', `${of(id)}/sync/pause`, { content: { reason } }),
     resumeSync: (id: string) => ask('POST', `${of(id)}/sync/resume`),
+    decideDeletes: (id: string, decision: 'delete' | 'keep') =>
+      ask('POST', `${of(id)}/sync/deletes`, { content: { decision } }),
     syncNow: (id: string) => ask('POST', `${of(id)}/sync/now`),
     retryNow: (id: string) => ask('POST', `${of(id)}/sync/retry`),
     records: (id: string, resource: string, query: Query) =>

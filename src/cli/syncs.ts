@@ -174,6 +174,18 @@ export const sync = defineCommand({
     status,
     pause,
     resume: steering('resume', 'Lift a pause; it goes on where it stopped', 'resumed', (api, of) => api.resumeSync(of)),
+    'confirm-deletes': steering(
+      'confirm-deletes',
+      'Delete the suspiciously many records that are not listed any more',
+      'they are deleted, and the sync goes on',
+      (api, of) => api.decideDeletes(of, 'delete'),
+    ),
+    'refuse-deletes': steering(
+      'refuse-deletes',
+      'Keep them; the next full walk asks again',
+      'they are kept, and the sync goes on',
+      (api, of) => api.decideDeletes(of, 'keep'),
+    ),
     now: steering('now', 'Start the next cycle of a repeating sync now', 'the next cycle begins', (api, of) =>
       api.syncNow(of),
     ),

@@ -82,6 +82,8 @@ export const startSyncOptions = z.strictObject({
 
 export const pauseOptions = z.strictObject({ reason: text(500) });
 
+export const decideDeletesOptions = z.strictObject({ decision: z.enum(['delete', 'keep']) });
+
 export const listOptions = z.strictObject({
   afterId: connectionId.optional(),
   limit: z.number().int().min(1).max(200).default(50),

@@ -15,13 +15,13 @@ import type { SyncConnectionInput } from '../workflows/messages.js';
 import { findConnection } from './context.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, ignoreNotRunning, notRunning, parseInput } from './errors.js';
-import { pauseOptions, startSyncOptions } from './inputs.js';
+import { decideDeletesOptions, pauseOptions, startSyncOptions } from './inputs.js';
 import { readSyncStatus } from './status.js';
 import type { MaesnSync } from '../client.js';
 
 type Syncs = Pick<
   MaesnSync,
-  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'syncNow' | 'retryNow' | 'cancelSync'
+  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'decideDeletes' | 'syncNow' | 'retryNow' | 'cancelSync'
 >;
 
 export function createSyncs(context: ClientContext): Syncs {
@@ -94,6 +94,15 @@ export function createSyncs(context: ClientContext): Syncs {
       const entry = { connectionId: id, actor, action: 'sync.resumed' as const };
       if (!(await store.holds.lift({ connectionId: id, kind: 'paused', entry }))) {
         throw new MaesnSyncError('Refused', `Connection ${id} is not paused.`);
+      }
+      await holdsChanged(id);
+    },
+
+    async decideDeletes(id, options) {
+      const { decision } = parseInput(decideDeletesOptions, options);
+      await find(id);
+      if (!(await store.walks.decideDeletes({ connectionId: id, decision, actor }))) {
+        throw new MaesnSyncError('Refused', `No deletes of connection ${id} wait for a decision.`);
       }
       await holdsChanged(id);
     },

@@ -3,13 +3,13 @@
  * and which of them have changed, the store knows by itself.
  */
 import { and, asc, eq, gt, gte, isNotNull, isNull, notLike, sql } from 'drizzle-orm';
-import type { MaesnRecord } from '../maesn/records.js';
 import { parentOf } from '../spec/resources.js';
 import type { ChildResource, Collection } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { cursors, records } from './schema.js';
 import type { Cursor, WalkOf } from './walks.js';
-import { COMPLETED, at, only } from './write-pages.js';
+import { COMPLETED } from './passes.js';
+import { at, only } from './write-pages.js';
 
 export interface ChildWalkOf extends WalkOf {
   readonly resource: ChildResource;
@@ -41,7 +41,7 @@ export async function endParents(
   of: ChildWalkOf,
   cursor: Cursor,
   done: readonly string[],
-  children: readonly MaesnRecord[],
+  children: readonly string[],
 ): Promise<Cursor> {
   const { connectionId, resource } = of;
   await tx
@@ -53,7 +53,7 @@ export async function endParents(
         eq(records.resource, resource),
         sql`${records.parentKey} in ${keysIn(done)}`,
         isNull(records.deletedAt),
-        sql`${records.key} not in ${keysIn(children.map(({ key }) => key))}`,
+        sql`${records.key} not in ${keysIn(children)}`,
       ),
     );
   const parent = parentOf(resource);

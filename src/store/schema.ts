@@ -93,8 +93,46 @@ export const cursors = schema.table(
     completedAt: time('completed_at'),
     /** Start of the last walk that came to its end: everything modified before it is in the store. */
     watermark: time('watermark'),
+    /** From 1. Pages that changed while they were read are read again, in another pass. */
+    pass: integer().notNull().default(1),
+    passStartedAt: time('pass_started_at').notNull().defaultNow(),
+    phase: text().$type<WalkPhase>().notNull().default('pages'),
+    /** Two pages of the phase have not counted the same number of records. */
+    totalChanged: boolean('total_changed').notNull().default(false),
+    /** SHA-256 over the keys of the pass, in order. */
+    fingerprint: text(),
+    /** Of the pass before. */
+    previousFingerprint: text('previous_fingerprint'),
+    /** Start of the last full walk that came to its end. */
+    fullAt: time('full_at'),
+    /** Of the last walk that came to its end: whether nothing can have slipped through between its pages. */
+    verified: boolean(),
+    /** Records that this walk found to be gone. */
+    deleted: integer().notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.connectionId, table.resource] })],
+);
+
+/**
+ * `pages`: the list is read. `changes`: what has changed since the pass began is asked for, to see whether the list stood
+ * still. `guarded`: all is read, and a person must say whether what is gone may be deleted.
+ */
+export type WalkPhase = 'pages' | 'changes' | 'guarded';
+
+/** What the pass under way has read: a row for every group of pages that was written together. Gone when the walk ends. */
+export const passPages = schema.table(
+  'pass_pages',
+  {
+    connectionId: connectionId(),
+    resource: text().$type<Resource>().notNull(),
+    phase: text().$type<WalkPhase>().notNull(),
+    page: integer().notNull(),
+    /** As listed, also what is listed twice. */
+    keys: jsonb().$type<readonly string[]>().notNull(),
+    /** Of a snapshot: the records, which replace the snapshot before them together. */
+    rows: jsonb().$type<readonly unknown[]>(),
+  },
+  (table) => [primaryKey({ columns: [table.connectionId, table.resource, table.phase, table.page] })],
 );
 
 /** The customers' books, whole, as Maesn gave them. */
@@ -113,6 +151,8 @@ export const records = schema.table(
     /** What is wrong with the record; null = nothing. A record is never dropped for being wrong. */
     problems: jsonb().$type<readonly string[]>(),
     syncedAt: time('synced_at').notNull().defaultNow(),
+    /** When it came into the store for the first time. */
+    addedAt: time('added_at').notNull().defaultNow(),
     /** Since when the target system does not hold it any more, as far as it has told. */
     deletedAt: time('deleted_at'),
   },
@@ -169,6 +209,7 @@ export const EVENT_TYPES = [
   'sync.completed',
   'sync.failed',
   'sync.stuck',
+  'sync.deletes_withheld',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];
@@ -230,6 +271,9 @@ export const JOURNAL_ACTIONS = [
   'sync.paused',
   'sync.resumed',
   'sync.cancelled',
+  'deletes.withheld',
+  'deletes.confirmed',
+  'deletes.refused',
   'webhook.login_revoked',
   'event.replayed',
 ] as const;

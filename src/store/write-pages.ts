@@ -1,25 +1,33 @@
-/** The one statement that writes pages and moves the cursor behind them. */
+/** The one statement that writes pages, notes what was on them, and moves the cursor behind them. */
 import { and, eq, isNull, sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
 import type { MaesnRecord } from '../maesn/records.js';
 import type { Database } from './database.js';
-import { cursors, records } from './schema.js';
+import { cursors, passPages, records } from './schema.js';
+import type { WalkPhase } from './schema.js';
 import type { Cursor, WalkOf } from './walks.js';
 
 /** Pages that were read one after the other and are written together. */
 export interface SavePagesInput extends WalkOf {
   readonly walkId: string;
+  readonly pass: number;
+  readonly phase: WalkPhase;
   /** The first of them. */
   readonly page: number;
   /** How many there are. */
   readonly pages: number;
-  /** How many records were on them; of two of the same key, `records` holds the later one alone. */
-  readonly read: number;
+  /** The keys on them, as listed; of two records of the same key, `records` holds the newer one alone. */
+  readonly keys: readonly string[];
   readonly records: readonly MaesnRecord[];
   /** Of children: whose they are, in order. What these had and have no more is marked as deleted. */
   readonly parents?: readonly string[] | undefined;
   readonly totalPages: number | null;
   readonly totalRecords: number | null;
-  /** Whether the walk ends with them. */
+  /** Two of them count the records differently. */
+  readonly totalChanged?: boolean;
+  /** Over the keys of the pass, these pages included. */
+  readonly fingerprint?: string | null;
+  /** Whether the list ends with them. */
   readonly last: boolean;
 }
 
@@ -27,13 +35,21 @@ export function at({ connectionId, resource }: WalkOf) {
   return and(eq(cursors.connectionId, connectionId), eq(cursors.resource, resource));
 }
 
-/** What a cursor is set to when its walk has come to its end. */
-export const COMPLETED = { completedAt: sql`now()`, watermark: sql`${cursors.walkStartedAt}` };
+/** The pages that the pass under way has read. */
+export function readBy({ connectionId, resource }: WalkOf) {
+  return and(eq(passPages.connectionId, connectionId), eq(passPages.resource, resource));
+}
 
 /** `undefined`: the cursor does not stand there (any more), and nothing was written. */
-export async function writePages(db: Database, input: SavePagesInput): Promise<Cursor | undefined> {
-  const { connectionId, resource, walkId, page, pages, read, last, totalPages, totalRecords } = input;
-  const flagged = input.records.filter(({ problems }) => problems !== null).length;
+export async function writePages(
+  db: Database,
+  input: SavePagesInput,
+  isSnapshot: boolean,
+): Promise<Cursor | undefined> {
+  const { connectionId, resource, walkId, pass, phase, page, pages, totalPages, totalRecords, keys } = input;
+  const { totalChanged = false, fingerprint = null } = input;
+  const isWalk = phase === 'pages';
+  const flagged = isWalk ? input.records.filter(({ problems }) => problems !== null).length : 0;
   const moved = db.$with('moved').as(
     db
       .update(cursors)
@@ -41,52 +57,101 @@ export async function writePages(db: Database, input: SavePagesInput): Promise<C
         nextPage: page + pages,
         totalPages,
         totalRecords,
-        pages: sql`${cursors.pages} + ${pages}`,
-        records: sql`${cursors.records} + ${read}`,
-        flagged: sql`${cursors.flagged} + ${flagged}`,
-        ...(last ? COMPLETED : {}),
+        totalChanged: sql`${cursors.totalChanged} or ${totalChanged}
+          or (${cursors.nextPage} > 1 and ${cursors.totalRecords} is distinct from ${totalRecords}::int)`,
+        ...(isWalk
+          ? {
+              pages: sql`${cursors.pages} + ${pages}`,
+              records: sql`${cursors.records} + ${keys.length}`,
+              flagged: sql`${cursors.flagged} + ${flagged}`,
+              fingerprint,
+            }
+          : {}),
       })
-      .where(and(at(input), eq(cursors.walkId, walkId), eq(cursors.nextPage, page), isNull(cursors.completedAt)))
+      .where(
+        and(
+          at(input),
+          eq(cursors.walkId, walkId),
+          eq(cursors.pass, pass),
+          eq(cursors.phase, phase),
+          eq(cursors.nextPage, page),
+          isNull(cursors.completedAt),
+        ),
+      )
       .returning(),
   );
-  if (input.records.length === 0) return (await db.with(moved).select().from(moved))[0];
-  const rows = input.records.map(({ key, parentKey, json, modifiedAt, hash, problems }) => ({
-    key,
-    parent_key: parentKey,
-    // As text, not as an object in an object: what was parsed and hashed is what is stored.
-    json,
-    modified_at: modifiedAt,
-    hash,
-    problems,
-  }));
-  const written = db.$with('written').as(
+  const rows = JSON.stringify(input.records.map(toRow));
+  const noted = db.$with('noted').as(
     db
-      .insert(records)
+      .insert(passPages)
       .select(
-        sql`select ${connectionId}, ${resource}, page.key, page.parent_key, page.json::jsonb, page.modified_at, page.hash, page.problems, now(), null::timestamptz
-            from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-              as page (key text, parent_key text, json text, modified_at timestamptz, hash text, problems jsonb)
+        sql`select ${connectionId}, ${resource}, ${phase}, ${page}::int, ${JSON.stringify(keys)}::jsonb,
+              ${isSnapshot ? rows : null}::jsonb
             where exists (select from moved)`,
       )
-      .onConflictDoUpdate({
-        target: [records.connectionId, records.resource, records.key],
-        set: {
-          record: sql`excluded.record`,
-          modifiedAt: sql`excluded.modified_at`,
-          hash: sql`excluded.hash`,
-          problems: sql`excluded.problems`,
-          syncedAt: sql`now()`,
-          // A record that was deleted has come back, unless this page may have been listed before the deletion.
-          deletedAt: sql`case when ${records.deletedAt} < (select walk_started_at from moved)
-                                or ${records.deletedAt} < excluded.modified_at then null
-                              else ${records.deletedAt} end`,
-        },
-        // A record that has not changed is not written.
-        setWhere: sql`${records.hash} <> excluded.hash or ${records.deletedAt} is not null`,
-      })
-      .returning({ key: records.key }),
+      .returning({ page: passPages.page }),
   );
-  return (await db.with(moved, written).select().from(moved))[0];
+  const isChildren = input.parents !== undefined;
+  if (isSnapshot || input.records.length === 0) {
+    return (await (isChildren ? db.with(moved) : db.with(moved, noted)).select().from(moved))[0];
+  }
+  const written = db.$with('written').as(
+    upsert(db, input, {
+      from: sql`jsonb_to_recordset(${rows}::jsonb) ${ROW} where exists (select from moved)`,
+      walkStartedAt: sql`(select walk_started_at from moved)`,
+      // None goes back to an older version.
+      isChanged: sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`,
+    }),
+  );
+  const statement = isChildren ? db.with(moved, written) : db.with(moved, noted, written);
+  return (await statement.select().from(moved))[0];
+}
+
+/** A record on its way into the database. As text, not as an object in an object: what was hashed is what is stored. */
+function toRow({ key, parentKey, json, modifiedAt, hash, problems }: MaesnRecord) {
+  return { key, parent_key: parentKey, json, modified_at: modifiedAt, hash, problems };
+}
+
+export const ROW = sql`as page (key text, parent_key text, json text, modified_at timestamptz, hash text, problems jsonb)`;
+
+export interface UpsertFrom {
+  readonly from: SQL;
+  readonly walkStartedAt: SQL;
+  /** Of a record that is there already; `excluded` is what comes. */
+  readonly isChanged: SQL;
+}
+
+/**
+ * A record that has not changed is not written. One that was deleted has come back, unless it may have been listed before the
+ * deletion.
+ */
+export function upsert(
+  db: Database,
+  { connectionId, resource }: WalkOf,
+  { from, walkStartedAt, isChanged }: UpsertFrom,
+) {
+  return db
+    .insert(records)
+    .select(
+      sql`select ${connectionId}, ${resource}, page.key, page.parent_key, page.json::jsonb, page.modified_at, page.hash,
+            page.problems, now(), now(), null::timestamptz
+          from ${from}`,
+    )
+    .onConflictDoUpdate({
+      target: [records.connectionId, records.resource, records.key],
+      set: {
+        record: sql`excluded.record`,
+        modifiedAt: sql`excluded.modified_at`,
+        hash: sql`excluded.hash`,
+        problems: sql`excluded.problems`,
+        syncedAt: sql`now()`,
+        deletedAt: sql`case when ${records.deletedAt} < ${walkStartedAt}
+                              or ${records.deletedAt} < excluded.modified_at then null
+                            else ${records.deletedAt} end`,
+      },
+      setWhere: sql`${records.deletedAt} is not null or (${isChanged})`,
+    })
+    .returning({ key: records.key });
 }
 
 export function only<Row>(rows: readonly Row[]): Row {

@@ -24,6 +24,7 @@ export const { endSubscriptions } = proxyActivities<Activities>({
 
 /** Activities that need only the store and Temporal: all come back, and soon. */
 export const {
+  decideDeletes,
   joinReauthorization,
   leaveReauthorization,
   openReauthorization,

@@ -94,11 +94,19 @@ export interface ResumeInput {
   readonly by?: string | undefined;
 }
 
+export interface DecideDeletesInput {
+  /** `keep`: they stay as they are; the next full walk asks again. */
+  readonly decision: 'delete' | 'keep';
+  readonly by?: string | undefined;
+}
+
 export const statusQuery = defineQuery<SyncConnectionStatus>('status');
 /** For people at Temporal's UI or CLI: as `pauseSync`. Stops after the page in flight. Refused while paused. */
 export const pauseUpdate = defineUpdate<SyncConnectionStatus, [PauseInput]>('pause');
 /** As `resumeSync`: lifts the pause and no other hold. Goes on at the page where it stopped. Refused while not paused. */
 export const resumeUpdate = defineUpdate<SyncConnectionStatus, [ResumeInput | undefined]>('resume');
+/** As `decideDeletes` of the client: whether what is not listed any more is deleted. Refused while nothing waits for it. */
+export const decideDeletesUpdate = defineUpdate<SyncConnectionStatus, [DecideDeletesInput]>('decideDeletes');
 /** A hold was placed or lifted: the store says which. */
 export const holdsChangedSignal = defineSignal('holdsChanged');
 /** Starts the next cycle of a repeating sync now. Means nothing while one is under way. */
@@ -238,6 +246,12 @@ export interface WalkCounts {
   readonly flagged: number;
   /** As Maesn counted them on the last page; absent where it does not. */
   readonly totalPages?: number | undefined;
+  /** How often the list was read, because it changed meanwhile; the counts are those of the last time. */
+  readonly passes?: number | undefined;
+  /** Of a walk that has ended: whether it can have missed nothing. */
+  readonly verified?: boolean | undefined;
+  /** Records that a walk which has ended found to be gone. */
+  readonly deleted?: number | undefined;
 }
 
 export interface PullResourceResult extends WalkCounts {

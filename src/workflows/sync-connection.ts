@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { Resource } from '../spec/resources.js';
 import {
+  decideDeletes,
   pauseConnection,
   pullResource,
   readHints,
@@ -21,6 +22,7 @@ import {
 import { receiveReauthorization } from './await-reauthorization.js';
 import { causeOf, endedByCancellation } from './failures.js';
 import {
+  decideDeletesUpdate,
   hintedSignal,
   holdsChangedSignal,
   pauseUpdate,
@@ -29,7 +31,14 @@ import {
   statusQuery,
   syncNowSignal,
 } from './messages.js';
-import type { PauseInput, PullTask, ResumeInput, SyncConnectionInput, SyncReport } from './messages.js';
+import type {
+  DecideDeletesInput,
+  PauseInput,
+  PullTask,
+  ResumeInput,
+  SyncConnectionInput,
+  SyncReport,
+} from './messages.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
 /**
@@ -90,6 +99,24 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       validator: (who) => {
         refuseIf(!isResumeInput(who), 'InvalidInput', 'resume takes { by? }, a text of at most 500 characters');
         refuseIf(!state.isPaused, 'NotPaused', 'the sync is not paused');
+      },
+    },
+  );
+  setHandler(
+    decideDeletesUpdate,
+    async ({ decision, by }) => {
+      state.held(await decideDeletes({ connectionId, decision, by }));
+      readHoldsAgain();
+      return state.status();
+    },
+    {
+      validator: (decided) => {
+        refuseIf(
+          !isDecision(decided),
+          'InvalidInput',
+          'decideDeletes takes { decision, by? }: "delete" or "keep", and a text of at most 500 characters',
+        );
+        refuseIf(!state.isGuarded, 'NothingToDecide', 'no deletes wait for a decision');
       },
     },
   );
@@ -235,6 +262,11 @@ function isResumeInput(value: unknown): value is ResumeInput {
   return (
     typeof value === 'object' && value !== null && (!('by' in value) || value.by === undefined || isText(value.by))
   );
+}
+
+function isDecision(value: unknown): value is DecideDeletesInput {
+  if (typeof value !== 'object' || value === null || !('decision' in value)) return false;
+  return isResumeInput(value) && (value.decision === 'delete' || value.decision === 'keep');
 }
 
 function isText(value: unknown): boolean {

@@ -75,6 +75,9 @@ export function createSyncState(input: SyncConnectionInput) {
     get isPaused() {
       return holds.some(({ kind }) => kind === 'paused');
     },
+    get isGuarded() {
+      return holds.some(({ kind }) => kind === 'delete_guard');
+    },
     held(by: readonly HoldReport[]) {
       holds = by;
       show();
@@ -96,9 +99,9 @@ export function createSyncState(input: SyncConnectionInput) {
     },
     pulled(result: PullResourceResult) {
       if (resource === undefined) return;
-      const { pages, records, flagged, totalPages, done } = result;
+      const { done, held: _held, task: _task, ...counts } = result;
       const retries = report(resource).retries + result.retries;
-      change(resource, { pages, records, flagged, totalPages, retries, ...(done ? { status: 'completed' } : {}) });
+      change(resource, { ...counts, retries, ...(done ? { status: 'completed' } : {}) });
     },
     awaiting(cause: FailureCause) {
       if (resource === undefined) return;

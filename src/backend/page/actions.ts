@@ -8,13 +8,14 @@ const ENDED = new Set<SyncStatus['state']>(['NotStarted', 'Completed', 'Failed',
 export function showActions({ connection, state, retry, holds }: SyncStatus): Markup {
   const path = `/ui/connections/${connection.connectionId}`;
   const isPaused = holds.some(({ kind }) => kind === 'paused');
+  const isGuarded = holds.some(({ kind }) => kind === 'delete_guard');
   const needsLogin = connection.status !== 'active';
   const runs = !ENDED.has(state);
   return html`
     <div class="actions">
       ${needsLogin ? button(`${path}/reconnect`, connection.keyVersion === 0 ? 'Connect' : 'Reconnect', 'primary') : ''}
       ${retry === undefined ? '' : button(`${path}/retry`, 'Retry now', needsLogin ? '' : 'primary')}
-      ${isPaused ? button(`${path}/resume`, 'Resume', 'primary') : ''}
+      ${isPaused ? button(`${path}/resume`, 'Resume', 'primary') : ''} ${isGuarded ? showDecision(path) : ''}
       ${state === 'Idle' ? button(`${path}/now`, 'Sync now') : ''} ${runs ? '' : showStart(path)}
       ${isPaused ? '' : showPause(path)} ${needsLogin ? '' : button(`${path}/reconnect`, 'Reconnect')}
       ${runs ? showCancel(path) : ''}
@@ -24,6 +25,11 @@ export function showActions({ connection, state, retry, holds }: SyncStatus): Ma
 
 function button(action: string, label: string, kind = ''): Markup {
   return html`<form method="post" action="${action}"><button class="${kind}">${label}</button></form>`;
+}
+
+function showDecision(path: string): Markup {
+  return html`${button(`${path}/delete-gone`, 'Delete what is gone', 'danger')}
+  ${button(`${path}/keep-gone`, 'Keep it')}`;
 }
 
 function showStart(path: string): Markup {

@@ -1,5 +1,14 @@
 import type { SyncStatus } from '../../client.js';
-import { connectionsQuery, idParam, pauseSync, startSync, startedSync, syncPage, syncStatus } from '../schemas.js';
+import {
+  connectionsQuery,
+  decideDeletes,
+  idParam,
+  pauseSync,
+  startSync,
+  startedSync,
+  syncPage,
+  syncStatus,
+} from '../schemas.js';
 import { body, clientOf, createApi, createRoute, json, problems, toJson } from './define.js';
 import type { Api, RouteOptions } from './define.js';
 
@@ -129,6 +138,24 @@ export function createSyncRoutes(options: RouteOptions): Api {
       }),
       async (c) => {
         await clientOf(c, options).resumeSync(c.req.valid('param').id);
+        return c.body(null, 204);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: '/connections/{id}/sync/deletes',
+        operationId: 'decideDeletes',
+        summary: 'Say whether the suspiciously many records that are not listed any more are deleted, or kept',
+        tags,
+        request: { ...request, body: body(decideDeletes) },
+        responses: {
+          204: { description: 'Decided; the sync goes on' },
+          ...problems('InvalidInput', 'ConnectionNotFound', 'Refused'),
+        },
+      }),
+      async (c) => {
+        await clientOf(c, options).decideDeletes(c.req.valid('param').id, c.req.valid('json'));
         return c.body(null, 204);
       },
     )

@@ -1,0 +1,189 @@
+/** How a pass over a list ends: in another one, or in the end of its walk, with deletes and all. */
+import { and, eq, gte, isNull, like, sql } from 'drizzle-orm';
+import { snapshotKey } from '../maesn/records.js';
+import { MAX_PASSES, isCollapse, judgePass } from '../spec/completeness.js';
+import { resourceRow } from '../spec/resources.js';
+import type { Database } from './database.js';
+import { enter } from './journal.js';
+import { cursors, holds, passPages, records } from './schema.js';
+import { ROW, at, only, readBy, upsert } from './write-pages.js';
+import type { Cursor, WalkOf } from './walks.js';
+
+/** Who places the guard's hold, and enters it. */
+const ITSELF = 'maesn-sync';
+
+/** What a cursor is set to when a pass begins. */
+export const NEW_PASS = {
+  phase: 'pages',
+  nextPage: 1,
+  nextParent: null,
+  totalPages: null,
+  totalRecords: null,
+  totalChanged: false,
+  pages: 0,
+  records: 0,
+  flagged: 0,
+  fingerprint: null,
+  passStartedAt: sql`now()`,
+} as const;
+
+/** What a cursor is set to when its walk has come to its end. */
+export const COMPLETED = { completedAt: sql`now()`, watermark: sql`${cursors.walkStartedAt}` };
+
+/** The list has been read to its end. */
+export async function endPass(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
+  if (cursor.phase === 'changes') {
+    return (await stoodStill(tx, of, cursor))
+      ? endWalk(tx, of, cursor, true, maximumShare)
+      : readAgain(tx, of, cursor, maximumShare);
+  }
+  const { pages, records: read, totalRecords: total, totalChanged, fingerprint, previousFingerprint } = cursor;
+  const { incremental, key } = resourceRow(of.resource);
+  const duplicates = pages <= 1 || key === null ? 0 : await countDuplicates(tx, of);
+  const evidence = { pages, read, total, totalChanged, duplicates, fingerprint, previousFingerprint, incremental };
+  const judgement = judgePass(evidence);
+  if (judgement === 'complete') return endWalk(tx, of, cursor, true, maximumShare);
+  if (judgement === 'read again') return readAgain(tx, of, cursor, maximumShare);
+  const changes = { phase: 'changes', nextPage: 1, totalPages: null, totalRecords: null } as const;
+  return only(await tx.update(cursors).set(changes).where(at(of)).returning());
+}
+
+async function readAgain(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
+  if (cursor.pass >= MAX_PASSES) return endWalk(tx, of, cursor, false, maximumShare);
+  await tx.delete(passPages).where(readBy(of));
+  const changes = { ...NEW_PASS, pass: cursor.pass + 1, previousFingerprint: cursor.fingerprint };
+  return only(await tx.update(cursors).set(changes).where(at(of)).returning());
+}
+
+const listedKeys = sql`jsonb_array_elements_text(${passPages.keys})`;
+
+async function countDuplicates(tx: Database, of: WalkOf): Promise<number> {
+  const keys = tx
+    .select({ key: sql<string>`${listedKeys}`.as('key') })
+    .from(passPages)
+    .where(and(readBy(of), eq(passPages.phase, 'pages')))
+    .as('listed');
+  const [counted] = await tx
+    .select({ duplicates: sql<number>`(count(*) - count(distinct ${keys.key}))::int` })
+    .from(keys)
+    // Records without a key of their own may well be the same.
+    .where(sql`${keys.key} not like 'hash:%'`);
+  return counted?.duplicates ?? 0;
+}
+
+/**
+ * Whether what has changed since the pass began leaves its pages as they were. In a list of everything, a change moves
+ * nothing, but a new record does; into a list of what has changed, every change is one.
+ */
+async function stoodStill(tx: Database, of: WalkOf, cursor: Cursor): Promise<boolean> {
+  if (cursor.totalChanged) return false;
+  const came = cursor.walkSince === null ? records.addedAt : records.modifiedAt;
+  const [found] = await tx
+    .select({ key: records.key })
+    .from(records)
+    .where(
+      and(
+        ofResource(of),
+        sql`${records.key} in (${listed(tx, of, 'changes')})`,
+        sql`(${came} >= ${cursors.passStartedAt} or ${records.key} not in (${listed(tx, of, 'pages')}))`,
+      ),
+    )
+    .innerJoin(cursors, at(of))
+    .limit(1);
+  return found === undefined;
+}
+
+function listed(tx: Database, of: WalkOf, phase?: 'pages' | 'changes') {
+  return tx
+    .select({ key: sql<string>`${listedKeys}`.as('key') })
+    .from(passPages)
+    .where(and(readBy(of), phase === undefined ? undefined : eq(passPages.phase, phase)));
+}
+
+function ofResource({ connectionId, resource }: WalkOf) {
+  return and(eq(records.connectionId, connectionId), eq(records.resource, resource));
+}
+
+async function endWalk(
+  tx: Database,
+  of: WalkOf,
+  cursor: Cursor,
+  verified: boolean,
+  maximumShare: number,
+): Promise<Cursor> {
+  if (resourceRow(of.resource).key === null) await replaceSnapshot(tx, of, cursor.records);
+  else if (verified && cursor.walkSince === null) {
+    const { gone, held } = await countGone(tx, of);
+    if (isCollapse(gone, held, maximumShare)) return withhold(tx, of, gone, held);
+    if (gone > 0) await deleteGone(tx, of);
+    return complete(tx, of, { verified, deleted: gone });
+  }
+  return complete(tx, of, { verified, deleted: 0 });
+}
+
+export async function complete(
+  tx: Database,
+  of: WalkOf,
+  about: { readonly verified: boolean; readonly deleted: number },
+): Promise<Cursor> {
+  await tx.delete(passPages).where(readBy(of));
+  return only(
+    await tx
+      .update(cursors)
+      .set({
+        phase: 'pages',
+        completedAt: sql`now()`,
+        // What a list of changes may have missed is asked for again.
+        watermark: sql`case when ${about.verified} or ${cursors.walkSince} is null then ${cursors.walkStartedAt}
+                         else ${cursors.watermark} end`,
+        fullAt: sql`case when ${cursors.walkSince} is null then ${cursors.walkStartedAt} else ${cursors.fullAt} end`,
+        previousFingerprint: sql`${cursors.fingerprint}`,
+        ...about,
+      })
+      .where(at(of))
+      .returning(),
+  );
+}
+
+/** All at once: whoever reads meanwhile sees the snapshot before, or this one. */
+async function replaceSnapshot(tx: Database, of: WalkOf, total: number): Promise<void> {
+  await upsert(tx, of, {
+    from: sql`${passPages}, jsonb_to_recordset(${passPages.rows}) ${ROW} where ${readBy(of)}`,
+    walkStartedAt: sql`now()`,
+    // A place in the list is no identity: an older record may stand there now.
+    isChanged: sql`${records.hash} <> excluded.hash`,
+  });
+  await tx.delete(records).where(and(ofResource(of), like(records.key, 'row:%'), gte(records.key, snapshotKey(total))));
+}
+
+const isGone = (tx: Database, of: WalkOf) => sql`${records.key} not in (${listed(tx, of)})`;
+
+async function countGone(tx: Database, of: WalkOf) {
+  const [counted] = await tx
+    .select({
+      gone: sql<number>`(count(*) filter (where ${isGone(tx, of)}))::int`,
+      held: sql<number>`count(*)::int`,
+    })
+    .from(records)
+    .where(and(ofResource(of), isNull(records.deletedAt)));
+  return counted ?? { gone: 0, held: 0 };
+}
+
+/** Marks what the pass has not seen. Answers how many records these are. */
+export async function deleteGone(tx: Database, of: WalkOf): Promise<number> {
+  const gone = await tx
+    .update(records)
+    .set({ deletedAt: sql`now()` })
+    .where(and(ofResource(of), isNull(records.deletedAt), isGone(tx, of)))
+    .returning({ key: records.key });
+  return gone.length;
+}
+
+/** Stops the connection until a person has decided; what the pass has seen is kept for that. */
+async function withhold(tx: Database, of: WalkOf, gone: number, held: number): Promise<Cursor> {
+  const { connectionId, resource } = of;
+  const reason = `${gone} of ${held} ${resource} are not listed any more: deleting them waits for somebody to confirm it`;
+  await tx.insert(holds).values({ connectionId, kind: 'delete_guard', placedBy: ITSELF, reason }).onConflictDoNothing();
+  await enter(tx, { connectionId, actor: ITSELF, action: 'deletes.withheld', detail: { resource, gone, held } });
+  return only(await tx.update(cursors).set({ phase: 'guarded', deleted: gone }).where(at(of)).returning());
+}
