@@ -51,7 +51,10 @@ export async function printReport({ status, sandbox, account, store, connectionI
   // Nothing before that page is asked for again, and that page is.
   const pagesAfter = requests
     .slice(requests.findLastIndex(isRefused) + 1)
-    .flatMap(({ resource, page }) => (resource === parked ? [Number(page)] : []));
+    .flatMap(({ resource, page, lastModifiedAt }) =>
+      // What has changed since the walk began is asked for at its end.
+      resource === parked && lastModifiedAt === undefined ? [Number(page)] : [],
+    );
   const firstPage = Math.min(...pagesAfter);
 
   const checks: readonly (readonly [text: string, holds: boolean])[] = [

@@ -21,7 +21,7 @@ import { openConnection, requireAuthorization } from './open-connection.js';
 import { createPace } from './pace.js';
 import type { Pace } from './pace.js';
 import { createTellStuck, createTellWithheld } from './tell-application.js';
-import { PageError, walkPages } from './walk-pages.js';
+import { PageError, isSamePass, walkPages } from './walk-pages.js';
 import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 
 export function createPullResource(dependencies: ActivityDependencies) {
@@ -41,7 +41,9 @@ export function createPullResource(dependencies: ActivityDependencies) {
     try {
       const opened = await openConnection(store, connectionId);
       ({ keyVersion } = opened);
-      if ((await store.holds.list(connectionId)).length > 0) return HELD;
+      const holds = await store.holds.list(connectionId);
+      if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
+      if (holds.length > 0) return HELD;
       const connection = requireAuthorization(opened);
       const begin = { connectionId, resource, walkId, now: new Date(), fullEveryMs: options.fullWalkEveryMs };
       let cursor = await store.walks.begin(begin);
@@ -65,8 +67,9 @@ export function createPullResource(dependencies: ActivityDependencies) {
               });
 
       // A pass is walked to its end; then the store says whether there is another one.
-      for (let pass = ''; pass !== passOf(cursor) && cursor.completedAt === null && cursor.phase !== 'guarded';) {
-        pass = passOf(cursor);
+      let before: Cursor;
+      do {
+        before = cursor;
         const fetch = fetchOf(cursor);
         cursor = await walkPages({
           cursor,
@@ -90,9 +93,9 @@ export function createPullResource(dependencies: ActivityDependencies) {
             return saved;
           },
         });
-      }
+      } while (cursor.completedAt === null && cursor.phase !== 'guarded' && !isSamePass(before, cursor));
       if (cursor.phase === 'guarded') {
-        await tellWithheld(input, cursor);
+        await tellWithheld(connectionId);
         return { ...HELD, ...toCounts(cursor) };
       }
       return toResult(cursor, attempt.progress.retries, task);
@@ -124,10 +127,6 @@ function toCounts({ pages, records, flagged, totalPages, pass, verified, deleted
 /** `lastModifiedAt` of what is asked for now. */
 function sinceOf({ phase, passStartedAt, walkSince }: Cursor): Date | null {
   return phase === 'changes' ? new Date(passStartedAt.getTime() - WATERMARK_OVERLAP_MS) : walkSince;
-}
-
-function passOf({ pass, phase }: Cursor): string {
-  return `${pass} ${phase}`;
 }
 
 /** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */

@@ -1,6 +1,6 @@
 /** Telling the application: an event in the outbox, and the Workflow that delivers it. */
 import { ApplicationFailure } from '@temporalio/activity';
-import type { Cursor, NewEvent } from '../store/index.js';
+import type { NewEvent } from '../store/index.js';
 import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -39,16 +39,15 @@ export function createTellStuck(dependencies: ActivityDependencies) {
   };
 }
 
-/** Somebody must say whether what is gone may be deleted. */
+/** Somebody must say whether what is gone may be deleted. Once for every walk, however often it is told. */
 export function createTellWithheld(dependencies: ActivityDependencies) {
   const tell = createTell(dependencies);
-  return async ({ connectionId, resource, walkId }: PullResourceInput, { deleted, records }: Cursor): Promise<void> => {
-    const occasion = `${walkId}, ${resource}`;
-    await tell({
-      connectionId,
-      type: 'sync.deletes_withheld',
-      occasion,
-      data: { resource, gone: deleted, listed: records },
-    }).catch(() => undefined);
+  return async (connectionId: string): Promise<void> => {
+    const cursors = await dependencies.store.walks.list(connectionId);
+    for (const { phase, walkId, resource, deleted: gone, records: listed } of cursors) {
+      if (phase !== 'guarded') continue;
+      const occasion = `${walkId}, ${resource}`;
+      await tell({ connectionId, type: 'sync.deletes_withheld', occasion, data: { resource, gone, listed } });
+    }
   };
 }

@@ -103,10 +103,10 @@ export async function walkPages({
       fetchAhead();
       const group = takeReady();
       if (group.length > 0) {
-        const { nextPage } = cursor;
-        cursor = await save(group, cursor);
+        const before = cursor;
+        cursor = await save(group, before);
         // The pass is over, or another attempt was faster: what is in flight here is of no more use.
-        if (cursor.nextPage !== nextPage + group.length) return cursor;
+        if (!isSamePass(cursor, before) || cursor.nextPage !== before.nextPage + group.length) return cursor;
       } else if (failed?.page === cursor.nextPage) throw failed;
       else if (fetching.size === 0) return cursor;
       else await Promise.race(fetching.values());
@@ -117,4 +117,8 @@ export async function walkPages({
     ahead.abort();
     await Promise.allSettled(fetching.values());
   }
+}
+
+export function isSamePass(a: Cursor, b: Cursor): boolean {
+  return a.pass === b.pass && a.phase === b.phase;
 }

@@ -72,23 +72,27 @@ async function countDuplicates(tx: Database, of: WalkOf): Promise<number> {
 }
 
 /**
- * Whether what has changed since the pass began leaves its pages as they were. In a list of everything, a change moves
- * nothing, but a new record does; into a list of what has changed, every change is one.
+ * Whether nothing that came since the pass began can have covered up for something that slid past it. In a list of everything
+ * that is a new record; in a list of what has changed, any change. `changes` reaches back further than the pass, because
+ * clocks differ: of what it lists, every record must have been on the pages, too.
  */
 async function stoodStill(tx: Database, of: WalkOf, cursor: Cursor): Promise<boolean> {
   if (cursor.totalChanged) return false;
-  const came = cursor.walkSince === null ? records.addedAt : records.modifiedAt;
+  const onPages = sql`${records.key} in (${listed(tx, of, 'pages')})`;
+  const onChanges = sql`${records.key} in (${listed(tx, of, 'changes')})`;
+  // The dates of records are no finer.
+  const began = sql`date_trunc('milliseconds', ${cursors.passStartedAt})`;
+  const changed = sql`${records.modifiedAt} >= ${began}`;
+  const added = sql`${records.addedAt} >= ${cursors.passStartedAt}`;
+  const isFull = cursor.walkSince === null;
+  const came = isFull
+    ? sql`((${onPages} and ${added} and ${changed}) or (${onChanges} and ${added}))`
+    : sql`((${onPages} or ${onChanges}) and ${changed})`;
   const [found] = await tx
     .select({ key: records.key })
     .from(records)
-    .where(
-      and(
-        ofResource(of),
-        sql`${records.key} in (${listed(tx, of, 'changes')})`,
-        sql`(${came} >= ${cursors.passStartedAt} or ${records.key} not in (${listed(tx, of, 'pages')}))`,
-      ),
-    )
     .innerJoin(cursors, at(of))
+    .where(and(ofResource(of), sql`(${came} or (${onChanges} and not ${onPages}))`))
     .limit(1);
   return found === undefined;
 }
