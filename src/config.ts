@@ -34,6 +34,46 @@ const tokens = z
     ),
   );
 
+const positive = z.int('must be a whole number').min(1, 'must be at least 1');
+
+/** 1 to 50: more in flight for one connection is no agreement any vendor is known to make. */
+const concurrency = z.int('must be a whole number').min(1, 'must be 1 to 50').max(50, 'must be 1 to 50');
+
+const targetSystem = z.strictObject({
+  rateLimits: z
+    .array(
+      z.strictObject({ requests: positive, perMs: positive, scope: z.enum(['connection', 'client']).exactOptional() }),
+    )
+    .exactOptional(),
+  concurrency: concurrency.exactOptional(),
+  // Of one error, half is none.
+  errorLimit: z
+    .strictObject({ requests: z.int('must be a whole number').min(2, 'must be at least 2'), perMs: positive })
+    .exactOptional(),
+  exclusive: z.boolean().exactOptional(),
+  wholeSeconds: z.boolean().exactOptional(),
+  webhooks: z.boolean().exactOptional(),
+});
+
+/** JSON: rows of the table of target systems, by slug. */
+const targetSystems = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be JSON, such as {"xero":{"concurrency":10}}' });
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z.record(
+      z.string().regex(/^[a-z0-9][a-z0-9-]{0,99}$/, 'must be a target system such as "xero"'),
+      targetSystem,
+      'must be an object of target systems, such as {"xero":{"concurrency":10}}',
+    ),
+  );
+
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 const sealingKey = z
@@ -103,6 +143,10 @@ export const VARIABLES = {
     .meta({ description: 'How long a Worker that is told to stop lets Activities finish before it cancels them.' }),
   MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES: z.coerce.number().int().min(1).default(100).meta({
     description: 'How many connections one Worker pulls at once.',
+  }),
+  MAESN_SYNC_TARGET_SYSTEMS: targetSystems.optional().meta({
+    description:
+      'What you know better than our table of target systems, as JSON by slug: `{"xero":{"concurrency":10,"rateLimits":[{"requests":120,"perMs":60000}]}}`. Fields: `rateLimits` (all of them; `scope` is `connection` or `client`), `concurrency` (1 to 50 requests of a connection at once), `errorLimit`, `exclusive`, `wholeSeconds`, `webhooks`.',
   }),
   MAESN_SYNC_REMIND_EVERY: duration
     .prefault('1 day')

@@ -11,6 +11,7 @@ import type { Config } from './config.js';
 import { serveHealth } from './health.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
+import { createTargetSystems } from './spec/target-systems.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
@@ -45,6 +46,7 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     activities: createActivities({
       maesn,
       store,
+      targetSystems: createTargetSystems(config.MAESN_SYNC_TARGET_SYSTEMS),
       temporal,
       taskQueue,
       options: {

@@ -14,7 +14,7 @@ import { startSandbox } from '../sandbox/index.js';
 import type { Sandbox } from '../sandbox/index.js';
 import { WINDOW_PER_IN_FLIGHT } from '../src/activities/walk-pages.js';
 import { openDataFolder } from '../src/embedded/data-folder.js';
-import { requestsInFlight } from '../src/spec/target-systems.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import { openStore } from '../src/store/index.js';
 import type { Store } from '../src/store/index.js';
 import { createSkippingClient } from './support/skipping-client.js';
@@ -24,7 +24,7 @@ import { waitFor } from './support/wait.js';
 
 const KILLS = 5;
 const PAGES = 200;
-const WINDOW = WINDOW_PER_IN_FLIGHT * requestsInFlight('sevdesk');
+const WINDOW = WINDOW_PER_IN_FLIGHT * createTargetSystems().requestsInFlight('sevdesk');
 
 let sandbox: Sandbox;
 let dataDir: string;

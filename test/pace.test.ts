@@ -3,11 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../src/spec/pace.js';
 import type { PaceStates } from '../src/spec/pace.js';
-import { TARGET_SYSTEMS, scopedLimits, targetSystem } from '../src/spec/target-systems.js';
+import { TARGET_SYSTEMS, createTargetSystems } from '../src/spec/target-systems.js';
 import { openTestStore } from './support/store.js';
 
 const START_MS = Date.UTC(2026, 10, 23);
-const LIMITED = Object.keys(TARGET_SYSTEMS).filter((slug) => targetSystem(slug).rateLimits.length > 0);
+const { get, scopedLimits } = createTargetSystems();
+const LIMITED = Object.keys(TARGET_SYSTEMS).filter((slug) => get(slug).rateLimits.length > 0);
 
 /** The most that fell into any window of that length. */
 function most(times: readonly number[], perMs: number): number {

@@ -5,11 +5,12 @@ import { MaesnError } from '../maesn/failure.js';
 import type { Pagination } from '../maesn/envelope.js';
 import { PAGE_LIMIT, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
-import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
+import type { TargetSystems } from '../spec/target-systems.js';
 import type { Connection } from '../store/index.js';
 import type { PullTask } from '../workflows/messages.js';
 import { companyQuery } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
+import type { Sender } from './send.js';
 
 export interface FetchedPage {
   readonly records: readonly unknown[];
@@ -37,8 +38,8 @@ export interface Asking {
   readonly signal: AbortSignal;
   /** Asked between polls of a task; `false` leaves the task for later. */
   readonly hasTime: () => boolean;
-  /** Waits until the next request may be sent. */
-  readonly pace: () => Promise<void>;
+  readonly sender: Sender;
+  readonly targetSystems: TargetSystems;
 }
 
 export interface FetchPageInput extends Asking {
@@ -54,32 +55,42 @@ const SLOWEST_POLL_MS = 30_000;
 
 /** `undefined`: time is up while a task is running; ask again with the task. */
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
-  const { maesn, connection, wanted, signal, onTask = () => undefined } = input;
-  const { path, page } = wanted;
+  const { maesn, connection, sender, wanted, signal, onTask = () => undefined } = input;
+  const { resource, path, page } = wanted;
   const request: MaesnRequest = {
     path,
-    query: toQuery(connection, wanted),
+    query: toQuery(input.targetSystems, connection, wanted),
     accountKey: connection.accountKey,
     signal,
   };
 
   let task = input.task?.page === page ? input.task : undefined;
   if (task === undefined) {
-    await input.pace();
-    const answer = await maesn.list(request);
+    const answer = await sender.send({
+      endpoint: `GET ${resourceRow(resource).path}`,
+      ask: () => maesn.list(request),
+      taskOf: (answered) => (answered.kind === 'task' ? answered.taskId : undefined),
+    });
     if (answer.kind === 'page') return toPage(wanted, answer);
     task = { page, taskId: answer.taskId };
     onTask(task);
   }
 
   for (let intervalMs = FIRST_POLL_MS; input.hasTime(); intervalMs = Math.min(2 * intervalMs, SLOWEST_POLL_MS)) {
-    await input.pace();
-    const answer = await maesn.task(task.taskId, request).catch((error: unknown) => {
-      // Not "no such collection": the collection has answered, only its task is not to be found.
-      if (error instanceof MaesnError && error.failure.type === 'NotFound')
-        return { kind: 'failed', status: 'unknown' } as const;
-      throw error;
-    });
+    const { taskId } = task;
+    const answer = await sender
+      .send({
+        endpoint: 'GET /accounting/asyncTask/{taskId}',
+        ask: () => maesn.task(taskId, request),
+        taskId,
+        taskOf: ({ kind }) => (kind === 'running' ? taskId : undefined),
+      })
+      .catch((error: unknown) => {
+        // Not "no such collection": the collection has answered, only its task is not to be found.
+        if (error instanceof MaesnError && error.failure.type === 'NotFound')
+          return { kind: 'failed', status: 'unknown' } as const;
+        throw error;
+      });
     if (answer.kind === 'page') return toPage(wanted, answer);
     if (answer.kind === 'failed') {
       onTask(undefined);
@@ -94,13 +105,13 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery(connection: Connection, { resource, page, since }: WantedPage): Query {
+function toQuery(systems: TargetSystems, connection: Connection, { resource, page, since }: WantedPage): Query {
   const { paged } = resourceRow(resource);
-  const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
+  const { needsFiscalYearStartDate } = systems.get(connection.targetSystem);
   return {
     page: paged ? page : undefined,
     limit: paged ? PAGE_LIMIT : undefined,
-    lastModifiedAt: since === null ? undefined : formatLastModifiedAt(connection.targetSystem, since),
+    lastModifiedAt: since === null ? undefined : systems.formatLastModifiedAt(connection.targetSystem, since),
     ...companyQuery(connection),
     fiscalYearStartDate:
       needsFiscalYearStartDate?.includes(resource) === true ? (connection.fiscalYearStartDate ?? undefined) : undefined,

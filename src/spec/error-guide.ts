@@ -81,6 +81,14 @@ export const ERROR_GUIDE = {
     initialIntervalMs: SERVER_SIDE_INTERVAL,
     advice: 'Maesn or the target system is unavailable; it goes on by itself.',
   },
+  ErrorBudgetSpent: {
+    statuses: [],
+    action: 'retry',
+    // Never below what the budget asks for, which is told like a Retry-After.
+    initialIntervalMs: MINUTE_MS,
+    advice:
+      'It goes on by itself; the errors themselves are in the Event History and in the reports of the resources that met them.',
+  },
   NoResponse: {
     statuses: [],
     action: 'retry',
