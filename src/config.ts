@@ -67,11 +67,12 @@ const targetSystems = z
     }
   })
   .pipe(
-    z.record(
-      z.string().regex(/^[a-z0-9][a-z0-9-]{0,99}$/, 'must be a target system such as "xero"'),
-      targetSystem,
-      'must be an object of target systems, such as {"xero":{"concurrency":10}}',
-    ),
+    z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,99}$/), targetSystem, {
+      error: (issue) =>
+        issue.code === 'invalid_key'
+          ? 'must be a target system such as "xero"'
+          : 'must be an object of target systems, such as {"xero":{"concurrency":10}}',
+    }),
   );
 
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');

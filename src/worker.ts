@@ -63,6 +63,8 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
       },
     }),
     maxConcurrentActivityTaskExecutions: config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES,
+    // Else an Activity that follows another one is begun at once, past the queue: a large connection would keep its place.
+    maxEagerActivityReservationsPerWorkflowTask: 0,
     // Without it the SDK holds heartbeats back for 12 s, and with them the answer that tells of a cancellation.
     maxHeartbeatThrottleInterval: HEARTBEAT_EVERY_MS,
     shutdownGraceTime: config.MAESN_SYNC_SHUTDOWN_GRACE,

@@ -2,7 +2,6 @@
  * Sends the requests of one connection when they may be sent: in step with the target system's limits, within its error
  * budget, and one at a time where it wants that. All of it is in the store, so that all Workers agree.
  */
-import { randomUUID } from 'node:crypto';
 import type { Connection } from '../store/index.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createErrorBudget } from './error-budget.js';
@@ -35,10 +34,11 @@ export function createSender({ store, targetSystems }: Needed, connection: Conne
   const errors = createErrorBudget({ store, connectionId, system, name });
   const hold = createLease({ store, scope: `connection/${connectionId}`, name });
 
-  async function askWithin<Answer>({ endpoint, ask }: SentRequest<Answer>): Promise<Answer> {
+  async function askWithin<Answer>({ endpoint, ask }: SentRequest<Answer>, onSent = () => {}): Promise<Answer> {
     await pace.turn();
     // After every wait: what was met meanwhile counts.
     await errors.require(endpoint);
+    onSent();
     try {
       return await ask();
     } catch (error) {
@@ -53,7 +53,7 @@ export function createSender({ store, targetSystems }: Needed, connection: Conne
     send(request) {
       const { taskId, taskOf = () => undefined } = request;
       if (system.exclusive !== true) return askWithin(request);
-      return hold({ holder: taskId ?? randomUUID(), ask: () => askWithin(request), taskOf });
+      return hold({ taskId, ask: (onSent) => askWithin(request, onSent), taskOf });
     },
   };
 }

@@ -87,7 +87,7 @@ export const ERROR_GUIDE = {
     // Never below what the budget asks for, which is told like a Retry-After.
     initialIntervalMs: MINUTE_MS,
     advice:
-      'It goes on by itself; the errors themselves are in the Event History and in the reports of the resources that met them.',
+      'So many errors were met at this endpoint that the target system might block the key; it goes on by itself.',
   },
   NoResponse: {
     statuses: [],
