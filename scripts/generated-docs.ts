@@ -33,7 +33,7 @@ function statuses(type: (typeof FAILURE_TYPES)[number]): string {
     if (type === 'InvalidResponse') return '2xx that is not the envelope, 3xx';
     return exact.size === 0 ? `${from / 100}xx` : `other ${from / 100}xx`;
   });
-  if (type === 'ErrorBudgetSpent') return 'none: not sent, since the target system counts errors';
+  if (type === 'ErrorBudgetSpent') return 'none: was not sent';
   return texts.length === 0 ? 'no answer, time-out' : texts.join(', ');
 }
 

@@ -147,7 +147,7 @@ export const VARIABLES = {
   }),
   MAESN_SYNC_TARGET_SYSTEMS: targetSystems.optional().meta({
     description:
-      'What you know better than our table of target systems, as JSON by slug: `{"xero":{"concurrency":10,"rateLimits":[{"requests":120,"perMs":60000}]}}`. Fields: `rateLimits` (all of them; `scope` is `connection` or `client`), `concurrency` (1 to 50 requests of a connection at once), `errorLimit`, `exclusive`, `wholeSeconds`, `webhooks`.',
+      'What you have agreed with a vendor, or know of a system that we do not: JSON by slug, fields as in `src/spec/target-systems.ts`. `{"xero":{"concurrency":10,"rateLimits":[{"requests":120,"perMs":60000}]}}`.',
   }),
   MAESN_SYNC_REMIND_EVERY: duration
     .prefault('1 day')
