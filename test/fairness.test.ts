@@ -127,4 +127,24 @@ describe('what Temporal is told', () => {
     expect(told?.priority).toMatchObject({ priorityKey: BEFORE_WALKS });
     await harness.sync.cancelSync(connectionId);
   });
+
+  it('is that what a webhook has hinted at goes before walks', async () => {
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 day' });
+    const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
+    await waitFor('the first cycle is over', async () => {
+      const { state, cycle } = await harness.sync.syncStatus(connectionId);
+      return state === 'Idle' && cycle === 2;
+    });
+    await harness.store.webhooks.hint(connectionId, 'items', 1);
+    await handle.signal('hinted');
+    const hinted = await waitFor('what was hinted at is pulled', async () => {
+      const { events } = await handle.fetchHistory();
+      return events?.find(
+        ({ activityTaskScheduledEventAttributes: about }) => about?.activityType?.name === 'pullResource',
+      );
+    });
+    expect(hinted.activityTaskScheduledEventAttributes?.priority).toMatchObject({ priorityKey: BEFORE_WALKS });
+    await harness.sync.cancelSync(connectionId);
+  });
 });

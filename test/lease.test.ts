@@ -105,7 +105,11 @@ describe('the lease', () => {
 describe('AbaConnect', () => {
   let harness: Harness;
   beforeAll(async () => {
-    harness = await startHarness({ sandbox: { latencyMs: 30 } });
+    harness = await startHarness({
+      sandbox: { latencyMs: 30 },
+      // The negative control: each Activity sends one request at a time, but there is no lease.
+      overrides: { MAESN_SYNC_TARGET_SYSTEMS: '{"sevdesk":{"concurrency":1}}' },
+    });
     await harness.addWorker();
     await harness.addWorker();
   });
