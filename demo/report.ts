@@ -4,7 +4,7 @@ import Table from 'cli-table3';
 import type { Sandbox, SandboxAccount } from '../sandbox/index.js';
 import type { Resource, SyncStatus } from '../src/client.js';
 import { keysOf } from '../src/spec/table.js';
-import { requestsInFlight } from '../src/spec/target-systems.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { Store } from '../src/store/index.js';
 
 export interface ReportInput {
@@ -45,7 +45,7 @@ export async function printReport({ status, sandbox, account, store, connectionI
   const requests = sandbox.requests.filter(({ account: name }) => name === account.name);
   const isRefused = ({ status: code }: (typeof requests)[number]) => code === 401;
   const refusals = requests.filter(isRefused);
-  const inFlight = requestsInFlight(account.targetSystem);
+  const inFlight = createTargetSystems().requestsInFlight(account.targetSystem);
   const parked = refusals[0]?.resource;
   const parkedAtPage = parked === undefined ? undefined : status.resources[parked]?.parkedAtPage;
   // Nothing before that page is asked for again, and that page is.

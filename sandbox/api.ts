@@ -46,17 +46,11 @@ export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hon
   for (const resource of RESOURCE_NAMES) {
     const path = resourceRow(resource).path.replace('{parent}', ':parent');
     api.get(path, async (context) => {
-      const account = context.get('account');
       context.get('entry').resource = resource;
-      account.busy += 1;
-      try {
-        if (latencyMs > 0) await setTimeout(latencyMs, undefined, { ref: false });
-        return await answerCall(context, resource, (call) =>
-          answerList({ ...call, resource, parentKey: context.req.param('parent') }),
-        );
-      } finally {
-        account.busy -= 1;
-      }
+      if (latencyMs > 0) await setTimeout(latencyMs, undefined, { ref: false });
+      return answerCall(context, resource, (call) =>
+        answerList({ ...call, resource, parentKey: context.req.param('parent') }),
+      );
     });
     api.all(path, () => toResponse(toError(405)));
   }
@@ -122,8 +116,19 @@ function requireAccountKey(registry: Registry): MiddlewareHandler<SandboxEnv> {
     context.get('entry').account = account.name;
     if (!opens) return toResponse(toError(401));
     context.set('account', account);
-    return next();
+    account.busy += 1;
+    context.get('entry').running = account.busy + account.tasks.running(polledTask(context.req.path));
+    try {
+      return await next();
+    } finally {
+      account.busy -= 1;
+    }
   };
+}
+
+/** Whoever asks for a task is not a second one beside it. */
+function polledTask(path: string): string | undefined {
+  return /^\/accounting\/asyncTask\/(.+)$/.exec(path)?.[1];
 }
 
 async function answerCall(

@@ -21,6 +21,8 @@ export interface LoggedRequest {
   /** `null`: not answered, or not yet. */
   readonly status: number | null;
   readonly fault?: FaultKind;
+  /** Requests of the account that were under way when it came, itself included, and its tasks that were running. */
+  readonly running?: number;
 }
 
 /** An entry while its request is under way. */

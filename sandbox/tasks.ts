@@ -33,6 +33,11 @@ export function createTasks(pollsUntilFinished: number) {
       return { task, ended };
     },
 
+    /** How many are running, besides the one of that id. */
+    running(except?: string): number {
+      return [...tasks.values()].filter(({ taskId, pollsLeft }) => pollsLeft > 0 && taskId !== except).length;
+    },
+
     /** Whether a task is running. This is a poll of it, so that one nobody asks for ends too. */
     pollRunning(): boolean {
       const running = [...tasks.values()].find((task) => task.pollsLeft > 0);

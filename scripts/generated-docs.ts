@@ -33,12 +33,14 @@ function statuses(type: (typeof FAILURE_TYPES)[number]): string {
     if (type === 'InvalidResponse') return '2xx that is not the envelope, 3xx';
     return exact.size === 0 ? `${from / 100}xx` : `other ${from / 100}xx`;
   });
+  if (type === 'ErrorBudgetSpent') return 'none: was not sent';
   return texts.length === 0 ? 'no answer, time-out' : texts.join(', ');
 }
 
 function firstDelay(type: (typeof FAILURE_TYPES)[number]): string {
   const { initialIntervalMs, maximumAttempts } = errorRule(type);
   if (initialIntervalMs === undefined) return '-';
+  if (type === 'ErrorBudgetSpent') return 'when enough of the errors are an hour ago';
   const first =
     typeof initialIntervalMs === 'number'
       ? prettyMs(initialIntervalMs, { verbose: true })

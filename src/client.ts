@@ -17,6 +17,8 @@ import { localUrl, publicUrl, readConfig, reauthorizationTimes, requireVariables
 import type { Config, Environment } from './config.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { Resource } from './spec/resources.js';
+import { createTargetSystems } from './spec/target-systems.js';
+import type { TargetSystems } from './spec/target-systems.js';
 import { openStore } from './store/index.js';
 import type { Connection, Event, JournalEntry, StoredRecord } from './store/index.js';
 import { connectClient } from './temporal.js';
@@ -191,7 +193,13 @@ export interface MaesnSync {
   close(): Promise<void>;
 }
 
-export interface MaesnSyncOptions extends Omit<ClientContext, 'actor' | 'webhooks' | 'deliversEvents'> {
+export interface MaesnSyncOptions extends Omit<
+  ClientContext,
+  'actor' | 'webhooks' | 'deliversEvents' | 'targetSystems'
+> {
+  /** Default: the table as it is. */
+  readonly targetSystems?: TargetSystems;
+
   readonly webhooks?: boolean;
   readonly deliversEvents?: boolean;
   /** Default: `application`. */
@@ -235,6 +243,7 @@ export function clientSettings(config: Config, backendUrl = localUrl(config)) {
           expiresAfterMs: config.MAESN_SYNC_LOGIN_EXPIRES,
         };
   return {
+    targetSystems: createTargetSystems(config.MAESN_SYNC_TARGET_SYSTEMS),
     taskQueue: config.MAESN_SYNC_TASK_QUEUE,
     reauthorization: reauthorizationTimes(config),
     login,
@@ -244,8 +253,15 @@ export function clientSettings(config: Config, backendUrl = localUrl(config)) {
 }
 
 export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
-  const { actor = 'application', webhooks = false, deliversEvents = false, onClose, ...rest } = options;
-  const context: ClientContext = { actor, webhooks, deliversEvents, ...rest };
+  const {
+    actor = 'application',
+    webhooks = false,
+    deliversEvents = false,
+    targetSystems = createTargetSystems(),
+    onClose,
+    ...rest
+  } = options;
+  const context: ClientContext = { actor, webhooks, deliversEvents, targetSystems, ...rest };
   return {
     as: (name) => createMaesnSync({ ...options, actor: name }),
     stuck: () => callTemporal('', () => readStuck(context.temporal, context.store)),

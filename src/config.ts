@@ -34,6 +34,47 @@ const tokens = z
     ),
   );
 
+const positive = z.int('must be a whole number').min(1, 'must be at least 1');
+
+/** 1 to 50: more in flight for one connection is no agreement any vendor is known to make. */
+const concurrency = z.int('must be a whole number').min(1, 'must be 1 to 50').max(50, 'must be 1 to 50');
+
+const targetSystem = z.strictObject({
+  rateLimits: z
+    .array(
+      z.strictObject({ requests: positive, perMs: positive, scope: z.enum(['connection', 'client']).exactOptional() }),
+    )
+    .exactOptional(),
+  concurrency: concurrency.exactOptional(),
+  // Of one error, half is none.
+  errorLimit: z
+    .strictObject({ requests: z.int('must be a whole number').min(2, 'must be at least 2'), perMs: positive })
+    .exactOptional(),
+  exclusive: z.boolean().exactOptional(),
+  wholeSeconds: z.boolean().exactOptional(),
+  webhooks: z.boolean().exactOptional(),
+});
+
+/** JSON: rows of the table of target systems, by slug. */
+const targetSystems = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be JSON, such as {"xero":{"concurrency":10}}' });
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,99}$/), targetSystem, {
+      error: (issue) =>
+        issue.code === 'invalid_key'
+          ? 'must be a target system such as "xero"'
+          : 'must be an object of target systems, such as {"xero":{"concurrency":10}}',
+    }),
+  );
+
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 const sealingKey = z
@@ -111,6 +152,10 @@ export const VARIABLES = {
   MAESN_SYNC_DELETE_GUARD_PERCENT: z.coerce.number().min(0).max(100).default(20).meta({
     description:
       'When a larger share of a resource’s records is gone at once, or all of them, the connection is held until somebody confirms the deletion.',
+  }),
+  MAESN_SYNC_TARGET_SYSTEMS: targetSystems.optional().meta({
+    description:
+      'What you have agreed with a vendor, or know of a system that we do not: JSON by slug, fields as in `src/spec/target-systems.ts`. `{"xero":{"concurrency":10,"rateLimits":[{"requests":120,"perMs":60000}]}}`.',
   }),
   MAESN_SYNC_REMIND_EVERY: duration
     .prefault('1 day')

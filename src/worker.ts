@@ -12,6 +12,7 @@ import { serveHealth } from './health.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
 import { PAGE_LIMIT } from './spec/resources.js';
+import { createTargetSystems } from './spec/target-systems.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
@@ -46,6 +47,7 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     activities: createActivities({
       maesn,
       store,
+      targetSystems: createTargetSystems(config.MAESN_SYNC_TARGET_SYSTEMS),
       temporal,
       taskQueue,
       options: {
@@ -65,6 +67,8 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
       },
     }),
     maxConcurrentActivityTaskExecutions: config.MAESN_SYNC_MAX_CONCURRENT_ACTIVITIES,
+    // Else an Activity that follows another one is begun at once, past the queue: a large connection would keep its place.
+    maxEagerActivityReservationsPerWorkflowTask: 0,
     // Without it the SDK holds heartbeats back for 12 s, and with them the answer that tells of a cancellation.
     maxHeartbeatThrottleInterval: HEARTBEAT_EVERY_MS,
     shutdownGraceTime: config.MAESN_SYNC_SHUTDOWN_GRACE,

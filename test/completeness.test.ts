@@ -14,6 +14,7 @@ import { createConfiguredMaesnClient } from '../src/maesn/configured.js';
 import { requireVariables } from '../src/config.js';
 import { isCollapse, judgePass } from '../src/spec/completeness.js';
 import { resourceRow } from '../src/spec/resources.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { PullResourceResult } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
@@ -142,6 +143,7 @@ function createPull(fullWalkEveryMs: number) {
     store: harness.store,
     temporal: harness.temporal,
     taskQueue: harness.taskQueue,
+    targetSystems: createTargetSystems(),
     maesn: createConfiguredMaesnClient(requireVariables(harness.config, 'MAESN_API_KEY')),
     options: {
       timeScale: 1,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, VARIABLES, readConfig, requireVariables } from '../src/config.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import { temporalAddress } from '../src/temporal.js';
 
 describe('the environment', () => {
@@ -70,6 +71,36 @@ describe('the environment', () => {
       MAESN_SYNC_EVENTS_ALLOW_PRIVATE: 'true',
     };
     expect(readConfig({ env }).MAESN_SYNC_EVENTS_ALLOW_PRIVATE).toBe(true);
+  });
+
+  it('takes what an operator knows better of target systems', () => {
+    const text =
+      '{"xero":{"concurrency":10,"rateLimits":[{"requests":120,"perMs":60000}]},"brand-new":{"exclusive":true}}';
+    const { MAESN_SYNC_TARGET_SYSTEMS: overrides } = readConfig({ env: { MAESN_SYNC_TARGET_SYSTEMS: text } });
+    expect(overrides).toEqual(JSON.parse(text));
+    const { get, requestsInFlight, scopedLimits } = createTargetSystems(overrides);
+    expect(requestsInFlight('xero')).toBe(10);
+    // The list as a whole: what was agreed replaces what is published. And a field that is not named stays.
+    expect(scopedLimits('xero', 'a')).toEqual([{ scope: 'connection/a', limit: { requests: 120, perMs: 60_000 } }]);
+    expect(get('xero').webhooks).toBe(true);
+    expect(get('brand-new')).toEqual({ rateLimits: [], exclusive: true });
+    // Nobody else's table is changed by it.
+    expect(createTargetSystems().requestsInFlight('xero')).toBe(5);
+  });
+
+  it.each([
+    ['xero', 'MAESN_SYNC_TARGET_SYSTEMS: must be JSON'],
+    ['[]', 'MAESN_SYNC_TARGET_SYSTEMS: must be an object of target systems'],
+    ['{"Xero!":{}}', 'must be a target system such as "xero"'],
+    ['{"xero":{"concurrency":0}}', 'MAESN_SYNC_TARGET_SYSTEMS.xero.concurrency: must be 1 to 50'],
+    ['{"xero":{"concurrency":51}}', 'MAESN_SYNC_TARGET_SYSTEMS.xero.concurrency: must be 1 to 50'],
+    ['{"xero":{"concurrency":2.5}}', 'MAESN_SYNC_TARGET_SYSTEMS.xero.concurrency: must be a whole number'],
+    ['{"xero":{"concurency":5}}', 'MAESN_SYNC_TARGET_SYSTEMS.xero: Unrecognized key: "concurency"'],
+    ['{"xero":{"rateLimits":[{"requests":-1,"perMs":1000}]}}', 'xero.rateLimits.0.requests: must be at least 1'],
+    ['{"xero":{"rateLimits":[{"requests":1,"per":1000}]}}', 'xero.rateLimits.0.perMs: must be a whole number'],
+    ['{"xero":{"errorLimit":{"requests":1,"perMs":1000}}}', 'xero.errorLimit.requests: must be at least 2'],
+  ])('refuses %s for target systems, and says where', (text, message) => {
+    expect(() => readConfig({ env: { MAESN_SYNC_TARGET_SYSTEMS: text } })).toThrow(message);
   });
 
   it('names all that a process cannot do without', () => {

@@ -12,9 +12,10 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { startSandbox } from '../sandbox/index.js';
 import type { Sandbox } from '../sandbox/index.js';
+import { LEASE_MS } from '../src/activities/lease.js';
 import { WINDOW_PER_IN_FLIGHT } from '../src/activities/walk-pages.js';
 import { openDataFolder } from '../src/embedded/data-folder.js';
-import { requestsInFlight } from '../src/spec/target-systems.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import { openStore } from '../src/store/index.js';
 import type { Store } from '../src/store/index.js';
 import { createSkippingClient } from './support/skipping-client.js';
@@ -24,7 +25,7 @@ import { waitFor } from './support/wait.js';
 
 const KILLS = 5;
 const PAGES = 200;
-const WINDOW = WINDOW_PER_IN_FLIGHT * requestsInFlight('sevdesk');
+const WINDOW = WINDOW_PER_IN_FLIGHT * createTargetSystems().requestsInFlight('sevdesk');
 
 let sandbox: Sandbox;
 let dataDir: string;
@@ -167,4 +168,43 @@ it('a Worker that is told to stop within a walk hands it over at once', async ()
   const last = Math.max(...pages.slice(0, handedOver));
   expect(Math.min(...pages.slice(handedOver))).toBeGreaterThan(last - WINDOW);
   await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));
+}, 300_000);
+
+it('the one request that a target system runs is not sent again before the lease of the killed Worker has ended', async () => {
+  const account = sandbox.addAccount({ targetSystem: 'abaconnect', records: { items: 250 } });
+  account.fault({ resource: 'items', page: 2, answer: 'hang' });
+  const connectionId = `leased-${randomBytes(4).toString('hex')}`;
+  await withStore((store) =>
+    store.connections.add({ connectionId, targetSystem: 'abaconnect', accountKey: account.accountKey }, 'test'),
+  );
+  const taskQueue = `leased-${randomBytes(4).toString('hex')}`;
+  const overrides = {
+    MAESN_API_KEY: sandbox.apiKey,
+    MAESN_BASE_URL: sandbox.url,
+    MAESN_SYNC_TASK_QUEUE: taskQueue,
+    // As slow as the request that is under way when the Worker dies.
+    MAESN_TIMEOUT: '5 minutes',
+  };
+  const handle = await createSkippingClient({ connection }).workflow.start('syncConnection', {
+    workflowId: `sync/${connectionId}`,
+    taskQueue,
+    args: [{ connectionId, resources: ['items'] }],
+  });
+  const second = () => sandbox.requests.filter(({ account: name, page }) => name === account.name && page === '2');
+  const killed = await startWorker(overrides);
+  await waitFor('its request is under way', () => second().length === 1);
+  const gone = once(killed, 'exit');
+  killed.kill('SIGKILL');
+  await gone;
+
+  const worker = await startWorker(overrides);
+  await handle.result();
+  const ended = once(worker, 'exit');
+  worker.send('stop');
+  expect(await ended).toEqual([0, null]);
+  const [lost, again] = second().map(({ time }) => Date.parse(time));
+  expect(second()).toHaveLength(2);
+  // The lease is taken a moment before the request leaves.
+  expect((again ?? 0) - (lost ?? 0)).toBeGreaterThan(LEASE_MS - 1_000);
+  await withStore((store) => expectSameRecords(store, connectionId, account, ['items']));
 }, 300_000);

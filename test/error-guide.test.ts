@@ -29,10 +29,17 @@ describe('classifyStatus', () => {
 });
 
 describe('the guide', () => {
-  it('retries 429 and the server side, waits for the end user at 401, and nothing else', () => {
+  it('retries 429, the server side and what was not sent, waits for the end user at 401, and nothing else', () => {
     const typesThat = (action: Action) => FAILURE_TYPES.filter((type) => errorRule(type).action === action);
     expect({ retry: typesThat('retry'), reauthorize: typesThat('reauthorize'), fail: typesThat('fail') }).toEqual({
-      retry: ['TooManyRequests', 'InternalServerError', 'ServerError', 'NoResponse', 'InvalidResponse'],
+      retry: [
+        'TooManyRequests',
+        'InternalServerError',
+        'ServerError',
+        'ErrorBudgetSpent',
+        'NoResponse',
+        'InvalidResponse',
+      ],
       reauthorize: ['Unauthorized'],
       fail: ['BadRequest', 'Forbidden', 'NotFound', 'MethodNotAllowed', 'ClientError'],
     });

@@ -1,6 +1,7 @@
 /** Events out: nothing is lost, nothing overtakes, whatever happens to the receiver and to the Worker. */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import { createActivities } from '../src/activities/index.js';
 import { createTell } from '../src/activities/tell-application.js';
 import { MaesnSyncError } from '../src/client.js';
@@ -389,6 +390,7 @@ function workerOf(connectionId: string, options: object = {}) {
     store: harness.store,
     temporal: harness.temporal,
     taskQueue: harness.taskQueue,
+    targetSystems: createTargetSystems(),
     // Not asked for anything here.
     maesn: Object.create(null),
     options: {

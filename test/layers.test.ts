@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['spec', 'maesn', 'store', 'workflows/messages'],
   'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'temporal'],
   'health.ts': [],
-  'worker.ts': ['activities', 'maesn', 'store', 'spec', 'config', 'health', 'temporal'],
+  'worker.ts': ['activities', 'maesn', 'spec', 'store', 'config', 'health', 'temporal'],
   embedded: ['store', 'config', 'temporal'],
   backend: ['spec', 'maesn', 'store', 'client', 'config'],
   'service.ts': ['backend', 'config', 'embedded', 'maesn', 'temporal', 'worker'],

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../src/spec/pace.js';
 import type { PaceStates } from '../src/spec/pace.js';
-import { TARGET_SYSTEMS, scopedLimits, targetSystem } from '../src/spec/target-systems.js';
+import { TARGET_SYSTEMS, createTargetSystems } from '../src/spec/target-systems.js';
+import { startHarness } from './support/harness.js';
 import { openTestStore } from './support/store.js';
 
 const START_MS = Date.UTC(2026, 10, 23);
-const LIMITED = Object.keys(TARGET_SYSTEMS).filter((slug) => targetSystem(slug).rateLimits.length > 0);
+const { get, scopedLimits } = createTargetSystems();
+const LIMITED = Object.keys(TARGET_SYSTEMS).filter((slug) => get(slug).rateLimits.length > 0);
 
 /** The most that fell into any window of that length. */
 function most(times: readonly number[], perMs: number): number {
@@ -118,4 +120,19 @@ it('Workers share it through the store', async () => {
   await store.paces.speedUp(['connection/shared'], 1_000);
   expect((await store.paces.reserve(limits, 1)).isSlow).toBe(false);
   await store.close();
+});
+
+it.each([1, 9])('an operator’s own limit is what counts: %i requests at once', async (concurrency) => {
+  const harness = await startHarness({
+    overrides: { MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({ sevdesk: { concurrency } }) },
+    sandbox: { latencyMs: 100 },
+  });
+  try {
+    const { connectionId } = await harness.connect({ records: { items: 3_000 } });
+    const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await harness.temporal.workflow.getHandle(workflowId).result();
+    expect(Math.max(...harness.sandbox.requests.map(({ running = 0 }) => running))).toBe(concurrency);
+  } finally {
+    await harness.close();
+  }
 });

@@ -10,7 +10,7 @@ import {
   parentsFirst,
   resourceRow,
 } from '../src/spec/resources.js';
-import { formatLastModifiedAt, scopedLimits, targetSystem } from '../src/spec/target-systems.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 
 /** What every view has besides. */
 const OWN_COLUMNS = new Set(['connection_id', 'key', 'parent_key', 'modified_at', 'synced_at']);
@@ -80,9 +80,11 @@ describe('columns', () => {
 });
 
 describe('target systems', () => {
+  const { formatLastModifiedAt, get, scopedLimits } = createTargetSystems();
+
   it('know an unknown one: no limits, no error', () => {
-    expect(targetSystem('never-heard-of')).toEqual({ rateLimits: [] });
-    expect(targetSystem('toString')).toEqual({ rateLimits: [] });
+    expect(get('never-heard-of')).toEqual({ rateLimits: [] });
+    expect(get('toString')).toEqual({ rateLimits: [] });
     expect(scopedLimits('never-heard-of', 'a')).toEqual([]);
   });
 

@@ -1,13 +1,16 @@
 /** Maesn has said that a login was revoked: whether it is so, Maesn's answer to a request tells. */
-import { cancellationSignal } from '@temporalio/activity';
 import { errorRule } from '../spec/error-guide.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
-import { companyQuery, openConnection } from './open-connection.js';
+import { openConnection } from './open-connection.js';
+import { createProbe } from './probe.js';
 
-export function createCheckLogin({ maesn, store, options }: ActivityDependencies) {
+export function createCheckLogin(dependencies: ActivityDependencies) {
+  const { store, options } = dependencies;
+  const probe = createProbe(dependencies);
+
   /** Opens a round of reauthorisation if Maesn answers 401. A webhook that is old, repeated or forged changes nothing. */
   return async function checkLogin({ connectionId }: OfConnection): Promise<{ readonly revoked: boolean }> {
     const attempt = startAttempt(options);
@@ -16,7 +19,7 @@ export function createCheckLogin({ maesn, store, options }: ActivityDependencies
       const { status, accountKey, keyVersion } = connection;
       if (status !== 'active' || accountKey === undefined) return { revoked: false };
       try {
-        await maesn.probe({ accountKey, query: companyQuery(connection), signal: cancellationSignal() });
+        await probe({ ...connection, accountKey });
       } catch (error) {
         if (!isMaesnError(error)) throw error;
         if (error.failure.type === 'Unauthorized') {

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { EventReceiver } from '../application/send-event.js';
 import type { MaesnClient } from '../maesn/client.js';
+import type { TargetSystems } from '../spec/target-systems.js';
 import type { Store } from '../store/index.js';
 import type { ReauthorizationTimes } from '../workflows/messages.js';
 import type { AttemptOptions } from './attempt.js';
@@ -30,6 +31,7 @@ export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
 export interface ActivityDependencies {
   readonly maesn: MaesnClient;
   readonly store: Store;
+  readonly targetSystems: TargetSystems;
   /** Starts and signals the Workflows that other Workflows meet. */
   readonly temporal: Client;
   readonly taskQueue: string;

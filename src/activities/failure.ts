@@ -130,6 +130,16 @@ export function deliveredLater(atOnce: number): ApplicationFailure {
   });
 }
 
+/** Nothing went wrong: the one request that the target system runs at a time is still another one. */
+export function anotherRequestRuns(name: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'AnotherRequestRuns',
+    message: `${name} runs one request of a connection at a time, and another one, or a task that it has started, is still running. Waits on.`,
+    nextRetryDelay: 1_000,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
 export function connectionNotFound(connectionId: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'ConnectionNotFound',

@@ -5,11 +5,11 @@ import { MaesnError } from '../maesn/failure.js';
 import type { Pagination } from '../maesn/envelope.js';
 import { resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
-import { formatLastModifiedAt, targetSystem } from '../spec/target-systems.js';
-import type { Connection } from '../store/index.js';
+import type { TargetSystems } from '../spec/target-systems.js';
 import type { PullTask } from '../workflows/messages.js';
 import { companyQuery } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
+import type { Sender } from './send.js';
 
 export interface FetchedPage {
   readonly records: readonly unknown[];
@@ -39,8 +39,8 @@ export interface Asking {
   readonly hasTime: () => boolean;
   /** Records of a page. */
   readonly pageLimit: number;
-  /** Waits until the next request may be sent. */
-  readonly pace: () => Promise<void>;
+  readonly sender: Sender;
+  readonly targetSystems: TargetSystems;
 }
 
 export interface FetchPageInput extends Asking {
@@ -56,33 +56,43 @@ const SLOWEST_POLL_MS = 30_000;
 
 /** `undefined`: time is up while a task is running; ask again with the task. */
 export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | undefined> {
-  const { maesn, connection, wanted, pageLimit, signal, onTask = () => undefined } = input;
-  const { path, page } = wanted;
+  const { maesn, connection, sender, wanted, signal, onTask = () => undefined } = input;
+  const { resource, path, page } = wanted;
   const request: MaesnRequest = {
     path,
-    query: toQuery(connection, wanted, pageLimit),
+    query: toQuery(input),
     accountKey: connection.accountKey,
     signal,
   };
 
   let task = input.task?.page === page ? input.task : undefined;
   if (task === undefined) {
-    await input.pace();
-    const answer = await maesn.list(request);
-    if (answer.kind === 'page') return toPage(wanted, pageLimit, answer);
+    const answer = await sender.send({
+      endpoint: `GET ${resourceRow(resource).path}`,
+      ask: () => maesn.list(request),
+      taskOf: (answered) => (answered.kind === 'task' ? answered.taskId : undefined),
+    });
+    if (answer.kind === 'page') return toPage(input, answer);
     task = { page, taskId: answer.taskId };
     onTask(task);
   }
 
   for (let intervalMs = FIRST_POLL_MS; input.hasTime(); intervalMs = Math.min(2 * intervalMs, SLOWEST_POLL_MS)) {
-    await input.pace();
-    const answer = await maesn.task(task.taskId, request).catch((error: unknown) => {
-      // Not "no such collection": the collection has answered, only its task is not to be found.
-      if (error instanceof MaesnError && error.failure.type === 'NotFound')
-        return { kind: 'failed', status: 'unknown' } as const;
-      throw error;
-    });
-    if (answer.kind === 'page') return toPage(wanted, pageLimit, answer);
+    const { taskId } = task;
+    const answer = await sender
+      .send({
+        endpoint: 'GET /accounting/asyncTask/{taskId}',
+        ask: () => maesn.task(taskId, request),
+        taskId,
+        taskOf: ({ kind }) => (kind === 'running' ? taskId : undefined),
+      })
+      .catch((error: unknown) => {
+        // Not "no such collection": the collection has answered, only its task is not to be found.
+        if (error instanceof MaesnError && error.failure.type === 'NotFound')
+          return { kind: 'failed', status: 'unknown' } as const;
+        throw error;
+      });
+    if (answer.kind === 'page') return toPage(input, answer);
     if (answer.kind === 'failed') {
       onTask(undefined);
       throw new MaesnError({
@@ -96,13 +106,13 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery(connection: Connection, { resource, page, since }: WantedPage, pageLimit: number): Query {
+function toQuery({ targetSystems, connection, pageLimit, wanted: { resource, page, since } }: FetchPageInput): Query {
   const { paged } = resourceRow(resource);
-  const { needsFiscalYearStartDate } = targetSystem(connection.targetSystem);
+  const { needsFiscalYearStartDate } = targetSystems.get(connection.targetSystem);
   return {
     page: paged ? page : undefined,
     limit: paged ? pageLimit : undefined,
-    lastModifiedAt: since === null ? undefined : formatLastModifiedAt(connection.targetSystem, since),
+    lastModifiedAt: since === null ? undefined : targetSystems.formatLastModifiedAt(connection.targetSystem, since),
     ...companyQuery(connection),
     fiscalYearStartDate:
       needsFiscalYearStartDate?.includes(resource) === true ? (connection.fiscalYearStartDate ?? undefined) : undefined,
@@ -111,8 +121,7 @@ function toQuery(connection: Connection, { resource, page, since }: WantedPage, 
 
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
-  { resource, page }: WantedPage,
-  pageLimit: number,
+  { wanted: { resource, page }, pageLimit }: FetchPageInput,
   { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;

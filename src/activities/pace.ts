@@ -1,7 +1,7 @@
 /** Waits its turn before every request, in step with all other Workers: the store says when. */
 import { sleep } from '@temporalio/activity';
-import { scopedLimits } from '../spec/target-systems.js';
-import type { Connection, Store } from '../store/index.js';
+import type { ScopedLimit } from '../spec/pace.js';
+import type { Store } from '../store/index.js';
 
 export interface Pace {
   /** Resolves when the next request may be sent. */
@@ -13,8 +13,7 @@ export interface Pace {
 }
 
 /** `ahead`: turns that are reserved at once; those that are not used are lost, so no more than may be in flight. */
-export function createPace(store: Store, connection: Connection, ahead: number): Pace {
-  const limits = scopedLimits(connection.targetSystem, connection.connectionId);
+export function createPace(store: Store, limits: readonly ScopedLimit[], ahead: number): Pace {
   const scopes = [...new Set(limits.map(({ scope }) => scope))];
   let turns: number[] = [];
   let isSlow = false;

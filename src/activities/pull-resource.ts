@@ -9,7 +9,6 @@ import { cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
-import { requestsInFlight } from '../spec/target-systems.js';
 import type { Cursor } from '../store/index.js';
 import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
@@ -18,14 +17,14 @@ import { isMaesnError } from './failure.js';
 import { createFetchChildren } from './fetch-children.js';
 import { fetchPage } from './fetch-page.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
-import { createPace } from './pace.js';
-import type { Pace } from './pace.js';
+import { createSender } from './send.js';
+import type { Sender } from './send.js';
 import { createTellStuck, createTellWithheld } from './tell-application.js';
 import { PageError, isSamePass, walkPages } from './walk-pages.js';
 import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 
 export function createPullResource(dependencies: ActivityDependencies) {
-  const { maesn, store, options } = dependencies;
+  const { maesn, store, targetSystems, options } = dependencies;
   const tellStuck = createTellStuck(dependencies);
   const tellWithheld = createTellWithheld(dependencies);
 
@@ -36,7 +35,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
     const attempt = startAttempt(options);
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
-    let pace: Pace | undefined;
+    let sender: Sender | undefined;
 
     try {
       const opened = await openConnection(store, connectionId);
@@ -50,9 +49,9 @@ export function createPullResource(dependencies: ActivityDependencies) {
       walk = toCounts(cursor);
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.
-      const inFlight = task === undefined ? requestsInFlight(connection.targetSystem) : 1;
-      pace = createPace(store, connection, inFlight);
-      const asking = { maesn, connection, hasTime, pace: pace.turn.bind(pace), pageLimit: options.pageLimit };
+      const inFlight = task === undefined ? targetSystems.requestsInFlight(connection.targetSystem) : 1;
+      sender = createSender(dependencies, connection, inFlight);
+      const asking = { maesn, connection, hasTime, sender, targetSystems, pageLimit: options.pageLimit };
 
       const fetchOf = (at: Cursor): WalkPagesInput['fetch'] =>
         isChild(resource)
@@ -89,7 +88,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
             walk = toCounts(saved);
             task = undefined;
             attempt.progressed({ task: undefined });
-            await pace?.answered(pages.length);
+            await sender?.answered(pages.length);
             return saved;
           },
         });
@@ -102,7 +101,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
     } catch (thrown) {
       if (thrown instanceof PageError) attempt.note({ page: thrown.page });
       const error: unknown = thrown instanceof PageError ? thrown.cause : thrown;
-      if (isMaesnError(error) && error.failure.type === 'TooManyRequests') await pace?.slowDown();
+      if (isMaesnError(error) && error.failure.type === 'TooManyRequests') await sender?.slowDown();
       const failure = attempt.toFailure(error, { keyVersion, walk });
       await tellStuck(input, failure);
       throw failure;

@@ -1,5 +1,5 @@
 /** The side of reauthorizeConnection: open a round, tell the application, probe a new key, release who waits. */
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { heartbeat } from '@temporalio/activity';
 import type { EventType, ReauthorizationOutcome } from '../store/index.js';
 import { reauthorizationSettledSignal } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
@@ -7,7 +7,8 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { ITSELF } from './holds.js';
 import { isGone } from './join-reauthorization.js';
-import { companyQuery, openConnection } from './open-connection.js';
+import { openConnection } from './open-connection.js';
+import { createProbe } from './probe.js';
 import { createTell } from './tell-application.js';
 
 export interface OpenReauthorizationInput {
@@ -93,7 +94,8 @@ export function createRemindReauthorization(dependencies: ActivityDependencies) 
 }
 
 export function createProbeConnection(dependencies: ActivityDependencies) {
-  const { maesn, store, options } = dependencies;
+  const { store, options } = dependencies;
+  const probe = createProbe(dependencies);
   const tell = createTell(dependencies);
 
   /** Asks Maesn whether it takes the newest key. Retried by the guide until there is an answer about the login. */
@@ -104,7 +106,7 @@ export function createProbeConnection(dependencies: ActivityDependencies) {
       const { accountKey, keyVersion, refusedVersion } = connection;
       if (accountKey === undefined || keyVersion <= refusedVersion) return { outcome: 'unchanged', keyVersion };
       try {
-        await maesn.probe({ accountKey, query: companyQuery(connection), signal: cancellationSignal() });
+        await probe({ ...connection, accountKey });
       } catch (error) {
         if (!isMaesnError(error)) throw error;
         const { type } = error.failure;

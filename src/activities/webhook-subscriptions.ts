@@ -3,28 +3,29 @@ import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, cancellationSignal } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { MaesnRequest } from '../maesn/client.js';
+import type { MaesnError } from '../maesn/failure.js';
 import { LOOK_AGAIN, lookAgainInMs, renewalDueAt } from '../spec/webhook-renewal.js';
 import { webhookKinds } from '../spec/webhook-resources.js';
 import type { WebhookKind } from '../spec/webhook-resources.js';
-import type { Store, WebhookSubscription } from '../store/index.js';
+import type { WebhookSubscription } from '../store/index.js';
 import { syncConnectionId } from '../workflows/messages.js';
 import type { RenewSubscriptionsInput, RenewSubscriptionsResult } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { Attempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
+import { isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
 import { isGone } from './join-reauthorization.js';
 import { companyQuery, openConnection, requireAuthorization } from './open-connection.js';
-import { createPace } from './pace.js';
 import type { AuthorizedConnection } from './open-connection.js';
+import { createSender } from './send.js';
+import type { Sender } from './send.js';
 
-/** Exact Online blocks a key after 10 errors an hour at one endpoint: after half of them the rest waits for an hour. */
-const MAX_REFUSALS_A_ROUND = 5;
 /** What the target system has refused is asked for again after this time. */
 const ASK_AGAIN_AFTER_MS = 30 * 24 * 60 * 60_000;
 
 export function createRenewSubscriptions(dependencies: ActivityDependencies) {
-  const { maesn, store, temporal, options } = dependencies;
+  const { maesn, store, targetSystems, temporal, options } = dependencies;
   const end = createEnd(dependencies);
   const publicUrl = options.publicUrl?.replace(/\/$/, '');
 
@@ -44,15 +45,20 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
       const refused = new Map(Object.entries(input.refused ?? {}).filter(([, at]) => !isLongAgo(at, now)));
       const held = (await store.holds.list(connectionId)).length > 0;
       // A hold also holds these requests.
-      const refusals = held ? 0 : await renewAll(requireAuthorization(opened), refused, now);
-
+      let waitMs = held ? LOOK_AGAIN.soonestMs : undefined;
+      if (!held) {
+        await renewAll(requireAuthorization(opened), refused, now).catch((error: unknown) => {
+          // What was refused until then must not be asked for again: the result keeps it, a failure would not.
+          if (!isBudgetSpent(error)) throw error;
+          waitMs = error.failure.retryAfterMs;
+        });
+      }
       const left = await store.webhooks.list(connectionId);
-      const soon = held || refusals >= MAX_REFUSALS_A_ROUND;
       return {
         wanted: true,
         subscriptions: left.length,
         refused: Object.fromEntries(refused),
-        comeBackInMs: soon ? LOOK_AGAIN.soonestMs : lookAgainInMs(left, now.getTime()),
+        comeBackInMs: waitMs ?? lookAgainInMs(left, now.getTime()),
       };
     } catch (error) {
       throw attempt.toFailure(error, { keyVersion });
@@ -60,43 +66,34 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
       attempt.end();
     }
 
-    /** Answers how many kinds were refused. */
-    async function renewAll(
-      connection: AuthorizedConnection,
-      refused: Map<string, number>,
-      now: Date,
-    ): Promise<number> {
-      const asking: Asking = { attempt, keyVersion, prepare: createRequests(store, connection) };
+    async function renewAll(connection: AuthorizedConnection, refused: Map<string, number>, now: Date): Promise<void> {
+      const asking = createAsking(dependencies, connection, attempt);
       const known = await store.webhooks.list(connectionId);
       for (const { tokenHash, maesnId } of known) if (maesnId === null) await store.webhooks.remove(tokenHash);
-      let refusals = 0;
-      for (const kind of webhookKinds(connection.targetSystem)) {
+      for (const kind of webhookKinds(targetSystems.get(connection.targetSystem))) {
         const own = known.filter((one) => one.maesnId !== null && nameOf(one) === nameOf(kind));
         const newest = own.at(-1);
         const isDue = newest === undefined || renewalDueAt(newest) <= now.getTime();
         let over = own.slice(0, -1);
-        if (isDue && !refused.has(nameOf(kind)) && refusals < MAX_REFUSALS_A_ROUND) {
-          if (await isRefused(asking, () => create(kind, asking, now))) {
-            refused.set(nameOf(kind), now.getTime());
-            refusals += 1;
-          } else over = own;
+        if (isDue && !refused.has(nameOf(kind))) {
+          if (await isRefused(asking, () => create(kind, asking, now))) refused.set(nameOf(kind), now.getTime());
+          else over = own;
         }
         // First the new one, then an end to the old ones: no event falls in between.
         for (const old of over) await end(old, asking);
       }
-      return refusals;
     }
 
-    async function create(kind: WebhookKind, { prepare }: Asking, now: Date): Promise<void> {
+    async function create(kind: WebhookKind, { sender, about }: Asking, now: Date): Promise<void> {
       const { eventType, webhookResource: resource } = kind;
       const token = randomBytes(32).toString('base64url');
       const tokenHash = await store.webhooks.add({ connectionId, ...kind, token, createdAt: now });
       try {
         const callbackUrl = `${publicUrl ?? ''}/webhooks/${token}`;
-        const { id, secret, expiresDate } = await maesn.createWebhook(
-          { callbackUrl, eventType, resource },
-          await prepare(),
-        );
+        const { id, secret, expiresDate } = await sender.send({
+          endpoint: 'POST /webhooks',
+          ask: () => maesn.createWebhook({ callbackUrl, eventType, resource }, about),
+        });
         await store.webhooks.confirm(token, { maesnId: id, secret, expiresAt: expiresDate });
       } catch (error) {
         await store.webhooks.remove(tokenHash);
@@ -115,10 +112,10 @@ export function createEndSubscriptions(dependencies: ActivityDependencies) {
     const attempt = startAttempt(options);
     try {
       const { accountKey, ...connection } = await openConnection(store, connectionId);
-      const { status, keyVersion } = connection;
+      const { status } = connection;
       let asking: Asking | undefined;
       if (status === 'active' && accountKey !== undefined) {
-        asking = { attempt, keyVersion, prepare: createRequests(store, { ...connection, accountKey }) };
+        asking = createAsking(dependencies, { ...connection, accountKey }, attempt);
       }
       for (const one of await store.webhooks.list(connectionId)) {
         try {
@@ -140,16 +137,19 @@ export function createEndSubscriptions(dependencies: ActivityDependencies) {
 /** How Maesn is asked in this attempt, on behalf of one connection. */
 interface Asking {
   readonly attempt: Attempt;
-  readonly keyVersion: number | undefined;
-  /** Waits until the next request may be sent. */
-  readonly prepare: () => Promise<Omit<MaesnRequest, 'path'>>;
+  readonly keyVersion: number;
+  readonly sender: Sender;
+  /** What every request carries. */
+  readonly about: Omit<MaesnRequest, 'path'>;
 }
 
 function createEnd({ maesn, store }: ActivityDependencies) {
   /** At Maesn, then here: what Maesn does not delete it does not have, or it expires, and nothing of it is accepted any more. */
   return async ({ maesnId, tokenHash }: WebhookSubscription, asking: Asking | undefined): Promise<void> => {
     if (maesnId !== null && asking !== undefined) {
-      await isRefused(asking, async () => maesn.deleteWebhook(maesnId, await asking.prepare()));
+      const { sender, about } = asking;
+      const ask = () => maesn.deleteWebhook(maesnId, about);
+      await isRefused(asking, () => sender.send({ endpoint: 'DELETE /webhooks/{id}', ask }));
     }
     await store.webhooks.remove(tokenHash);
   };
@@ -162,6 +162,7 @@ async function isRefused({ attempt, keyVersion }: Asking, ask: () => Promise<voi
     attempt.progressed();
     return false;
   } catch (error) {
+    if (isBudgetSpent(error)) throw error;
     const failure = attempt.toFailure(error, { keyVersion });
     const isFinal = failure instanceof ApplicationFailure && failure.nonRetryable === true;
     if (!isFinal || isUnauthorized(failure)) throw failure;
@@ -174,15 +175,14 @@ function isUnauthorized(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.type === 'Unauthorized';
 }
 
-function createRequests(store: Store, connection: AuthorizedConnection): Asking['prepare'] {
-  const { accountKey } = connection;
-  const query = companyQuery(connection);
-  const pace = createPace(store, connection, 1);
-  const signal = cancellationSignal();
-  return async () => {
-    await pace.turn();
-    return { accountKey, query, signal };
-  };
+function isBudgetSpent(error: unknown): error is MaesnError {
+  return isMaesnError(error) && error.failure.type === 'ErrorBudgetSpent';
+}
+
+function createAsking(dependencies: ActivityDependencies, connection: AuthorizedConnection, attempt: Attempt): Asking {
+  const { accountKey, keyVersion } = connection;
+  const about = { accountKey, query: companyQuery(connection), signal: cancellationSignal() };
+  return { attempt, keyVersion, sender: createSender(dependencies, connection, 1), about };
 }
 
 function nameOf({ eventType, webhookResource }: WebhookKind): string {

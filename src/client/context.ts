@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { MaesnClient } from '../maesn/client.js';
+import type { TargetSystems } from '../spec/target-systems.js';
 import type { Connection, Store } from '../store/index.js';
 import type { ReauthorizationTimes } from '../workflows/messages.js';
 import { MaesnSyncError, parseInput } from './errors.js';
@@ -20,6 +21,7 @@ export interface LoginSettings {
 export interface ClientContext {
   readonly temporal: Client;
   readonly store: Store;
+  readonly targetSystems: TargetSystems;
   readonly taskQueue: string;
   readonly reauthorization: ReauthorizationTimes;
   readonly login?: LoginSettings | undefined;

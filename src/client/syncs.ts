@@ -1,7 +1,7 @@
 /** Starting, asking and steering the sync of a connection. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { DEFAULT_RESOURCES, parentsFirst } from '../spec/resources.js';
-import { targetSystem } from '../spec/target-systems.js';
+import { BEFORE_WALKS, sharedTurns } from '../spec/fairness.js';
 import {
   holdsChangedSignal,
   keepSubscribedId,
@@ -25,7 +25,7 @@ type Syncs = Pick<
 >;
 
 export function createSyncs(context: ClientContext): Syncs {
-  const { temporal, store, taskQueue, actor } = context;
+  const { temporal, store, targetSystems, taskQueue, actor } = context;
   const syncOf = (id: string) => temporal.workflow.getHandle(syncConnectionId(id));
   const find = (id: string) => findConnection(context, id);
 
@@ -34,7 +34,7 @@ export function createSyncs(context: ClientContext): Syncs {
 
   /** With a Signal: one that is just ending, because the sync before was cancelled, begins anew. */
   async function subscribe({ connectionId: id, targetSystem: slug }: Connection, everyMs: number | undefined) {
-    if (!context.webhooks || everyMs === undefined || targetSystem(slug).webhooks !== true) return;
+    if (!context.webhooks || everyMs === undefined || targetSystems.get(slug).webhooks !== true) return;
     await callTemporal(id, () =>
       temporal.workflow.signalWithStart('keepSubscribed', {
         workflowId: keepSubscribedId(id),
@@ -42,6 +42,7 @@ export function createSyncs(context: ClientContext): Syncs {
         args: [{ connectionId: id }],
         staticSummary: `webhooks of ${id} (${slug})`,
         signal: syncStartedSignal,
+        priority: { ...sharedTurns(id), priorityKey: BEFORE_WALKS },
       }),
     );
   }
@@ -59,6 +60,7 @@ export function createSyncs(context: ClientContext): Syncs {
             taskQueue,
             args: [input],
             staticSummary: `${id} (${connection.targetSystem})`,
+            priority: sharedTurns(id),
           }),
         );
         const detail = { resources: input.resources, everyMs, runId: handle.firstExecutionRunId };

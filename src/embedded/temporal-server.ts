@@ -42,6 +42,12 @@ export interface TemporalServer {
   stop(): Promise<void>;
 }
 
+/** Without them, servers before 1.31 ignore priorities, and all of today ignore fairness keys (see `spec/fairness.ts`). */
+const FAIRNESS_ARGS = ['matching.useNewMatcher=true', 'matching.enableFairness=true'].flatMap((value) => [
+  '--dynamic-config-value',
+  value,
+]);
+
 const HOST = '127.0.0.1';
 const NAMESPACE = 'default';
 /** A start takes half a second; a cold machine takes its time. A server that has died is noticed at once. */
@@ -64,6 +70,7 @@ async function startOnce(binary: TemporalBinary, options: TemporalServerOptions)
     ...`server start-dev --ip ${HOST} --port ${port} --log-level error --log-format json`.split(' '),
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...(persistent ? ['--db-filename', path.join(dataDir, 'temporal.db')] : []),
+    ...FAIRNESS_ARGS,
     ...extraArgs,
   ];
 

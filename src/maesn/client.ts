@@ -75,6 +75,8 @@ export interface MaesnClient {
   list(request: MaesnRequest): Promise<ListAnswer>;
   /** Where a task stands that a list answered with. */
   task(taskId: string, request: Omit<MaesnRequest, 'path'>): Promise<TaskAnswer>;
+  /** What `probe` asks for. */
+  readonly probePath: string;
   /** Resolves when Maesn accepts the account key. */
   probe(request: Omit<MaesnRequest, 'path'>): Promise<void>;
 }
@@ -153,6 +155,7 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
         { method: 'GET', ...request, path: `/accounting/asyncTask/${encodeURIComponent(taskId)}` },
         parseTaskAnswer,
       ),
+    probePath: options.probePath,
     probe: async (request) => {
       await sendForJson({ method: 'GET', ...request, path: options.probePath });
     },

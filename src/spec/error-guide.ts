@@ -81,6 +81,14 @@ export const ERROR_GUIDE = {
     initialIntervalMs: SERVER_SIDE_INTERVAL,
     advice: 'Maesn or the target system is unavailable; it goes on by itself.',
   },
+  ErrorBudgetSpent: {
+    statuses: [],
+    action: 'retry',
+    // Never below what the budget asks for, which is told like a Retry-After.
+    initialIntervalMs: MINUTE_MS,
+    advice:
+      'So many errors were met at this endpoint that the target system might block the key; it goes on by itself.',
+  },
   NoResponse: {
     statuses: [],
     action: 'retry',

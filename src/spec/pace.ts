@@ -2,16 +2,22 @@
  * When the next requests may be sent so that no limit of a target system is exceeded, whoever sends them. Pure: the state
  * of a scope (a connection, or us as Maesn's client) is a row in the store that all Workers share.
  */
+import type { LeaseState } from './lease.js';
 import type { RateLimit } from './target-systems.js';
+
+/** How many there were in each part of a window, by the number of that part since 1970. */
+export type Slots = Readonly<Record<string, number>>;
 
 /** What is remembered of one scope. Plain JSON. */
 export interface PaceState {
   /** Of limits up to an hour: when the next request may be sent, in milliseconds since 1970, by limit. */
   readonly nextAt: Readonly<Record<string, number>>;
   /** Of longer limits, and of errors: how many there were, by limit and slot. */
-  readonly used: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly used: Readonly<Record<string, Slots>>;
   /** How many times slower than the limit: 1, more after a 429. */
   readonly slowdown: number;
+  /** Of a target system that runs one request at a time: who has the right to it. */
+  readonly lease?: LeaseState;
 }
 
 export interface ScopedLimit {
@@ -37,7 +43,7 @@ function isSpaced({ perMs }: RateLimit): boolean {
 }
 
 /** Names a limit within its scope. */
-function nameOf({ requests, perMs }: RateLimit): string {
+export function nameOf({ requests, perMs }: RateLimit): string {
   return `${requests}/${perMs}`;
 }
 
@@ -73,13 +79,13 @@ function earliest(states: PaceStates, limits: readonly ScopedLimit[], nowMs: num
 
 /** When the budget of a longer window has something left, at or after `at`. */
 function budgetAt({ used }: PaceState, limit: RateLimit, at: number): number {
-  if (isSpaced(limit)) return at;
-  const slots = used[nameOf(limit)] ?? {};
+  return isSpaced(limit) ? at : freeAt(used[nameOf(limit)], limit, at);
+}
+
+/** When fewer than the limit are counted, at or after `at`. */
+export function freeAt(slots: Slots | undefined, limit: RateLimit, at: number): number {
   const slotMs = limit.perMs / SLOTS;
-  const counted = Object.entries(slots)
-    .map(([slot, requests]) => ({ slot: Number(slot), requests }))
-    .filter(({ slot }) => (slot + 1) * slotMs > at - limit.perMs)
-    .toSorted((a, b) => a.slot - b.slot);
+  const counted = countedAt(slots, limit.perMs, at);
   let total = counted.reduce((sum, { requests }) => sum + requests, 0);
   let free = at;
   for (const { slot, requests } of counted) {
@@ -88,6 +94,15 @@ function budgetAt({ used }: PaceState, limit: RateLimit, at: number): number {
     free = (slot + 1) * slotMs + limit.perMs;
   }
   return free;
+}
+
+/** What a window that ends at `at` may hold. */
+function countedAt(slots: Slots = {}, perMs: number, at: number) {
+  const slotMs = perMs / SLOTS;
+  return Object.entries(slots)
+    .map(([slot, requests]) => ({ slot: Number(slot), requests }))
+    .filter(({ slot }) => (slot + 1) * slotMs > at - perMs)
+    .toSorted((a, b) => a.slot - b.slot);
 }
 
 function take(states: PaceStates, limits: readonly ScopedLimit[], at: number): PaceStates {
@@ -106,10 +121,9 @@ function take(states: PaceStates, limits: readonly ScopedLimit[], at: number): P
 }
 
 /** One more in the slot of `at`; slots that no window reaches any more are forgotten. */
-function countOne(slots: Readonly<Record<string, number>> = {}, perMs: number, at: number): Record<string, number> {
-  const slotMs = perMs / SLOTS;
-  const current = String(Math.floor(at / slotMs));
-  const kept = Object.entries(slots).filter(([slot]) => (Number(slot) + 1) * slotMs > at - perMs);
+export function countOne(slots: Slots = {}, perMs: number, at: number): Slots {
+  const current = String(Math.floor(at / (perMs / SLOTS)));
+  const kept = countedAt(slots, perMs, at).map(({ slot, requests }) => [slot, requests] as const);
   return { ...Object.fromEntries(kept), [current]: (slots[current] ?? 0) + 1 };
 }
 

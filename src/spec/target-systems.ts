@@ -2,6 +2,7 @@
  * What is known of the systems behind Maesn: how fast each may be asked, and where one wants a parameter written
  * its own way. An unknown system gets the defaults and is never an error. Sources: the vendors' published limits, 2026.
  */
+import { errorsAllowed } from './error-budget.js';
 import type { ScopedLimit } from './pace.js';
 import type { Resource } from './resources.js';
 
@@ -12,9 +13,18 @@ export interface RateLimit {
   readonly scope?: 'connection' | 'client';
 }
 
+/** After so many errors in that time at one endpoint the target system blocks the key. */
+export type ErrorLimit = Pick<RateLimit, 'requests' | 'perMs'>;
+
 export interface TargetSystem {
+  /** As its users know it, where its slug does not say it. */
+  readonly name?: string;
   /** Every limit holds at once. Empty: none known. */
   readonly rateLimits: readonly RateLimit[];
+  /** Counted per connection and endpoint; see `error-budget.ts`. */
+  readonly errorLimit?: ErrorLimit;
+  /** One request at a time, whoever sends it: while it runs, and while a task runs that it has started, any other fails. */
+  readonly exclusive?: boolean;
   /** Requests that may be under way at once for one connection. */
   readonly concurrency?: number;
   /** Whether `lastModifiedAt` must be whole seconds. */
@@ -33,7 +43,9 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 const EXACT: TargetSystem = {
-  // It counts errors, and blocks a key after 10 an hour: a login that dies must cost one, not as many as are in flight.
+  name: 'Exact Online',
+  errorLimit: { requests: 10, perMs: HOUR },
+  // A login that dies must cost one error, not as many as are in flight.
   concurrency: 1,
   rateLimits: [
     { requests: 60, perMs: MINUTE },
@@ -49,7 +61,7 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
       { requests: 30_000, perMs: DAY },
     ],
   },
-  abaconnect: { rateLimits: [], concurrency: 1 },
+  abaconnect: { name: 'AbaConnect', rateLimits: [], exclusive: true },
   bexio: { rateLimits: [] },
   buchhaltungsbutler: { rateLimits: [{ requests: 100, perMs: MINUTE }] },
   businesscentral: {
@@ -93,28 +105,51 @@ export const TARGET_SYSTEMS: Readonly<Record<string, TargetSystem>> = {
 
 const UNKNOWN: TargetSystem = { rateLimits: [] };
 
-export function targetSystem(slug: string): TargetSystem {
-  return Object.hasOwn(TARGET_SYSTEMS, slug) ? (TARGET_SYSTEMS[slug] ?? UNKNOWN) : UNKNOWN;
-}
+/** What an operator may say of a system, by slug: what was agreed with a vendor, or of a system that is new. */
+export type TargetSystemOverrides = Readonly<
+  Record<
+    string,
+    Partial<Pick<TargetSystem, 'rateLimits' | 'concurrency' | 'errorLimit' | 'exclusive' | 'wholeSeconds' | 'webhooks'>>
+  >
+>;
 
 /** Of a system whose limit nobody has published: enough to hide its latency, not enough to be a nuisance. */
 const UNPUBLISHED_CONCURRENCY = 4;
 
-/** How many requests of one connection may be under way at once. */
-export function requestsInFlight(slug: string): number {
-  return targetSystem(slug).concurrency ?? UNPUBLISHED_CONCURRENCY;
+export interface TargetSystems {
+  readonly get: (slug: string) => TargetSystem;
+  /** How many requests of one connection may be under way at once. */
+  readonly requestsInFlight: (slug: string) => number;
+  /** The limits that a request of this connection counts for, each with what it is counted by. */
+  readonly scopedLimits: (slug: string, connectionId: string) => ScopedLimit[];
+  /** `lastModifiedAt` as the target system wants it. */
+  readonly formatLastModifiedAt: (slug: string, time: Date) => string;
 }
 
-/** The limits that a request of this connection counts for, each with what it is counted by. */
-export function scopedLimits(slug: string, connectionId: string): ScopedLimit[] {
-  return targetSystem(slug).rateLimits.map((limit) => ({
-    scope: limit.scope === 'client' ? `client/${slug}` : `connection/${connectionId}`,
-    limit,
-  }));
-}
+/** The table, with the operator's own words where there are some: field by field, a list as a whole. */
+export function createTargetSystems(overrides: TargetSystemOverrides = {}): TargetSystems {
+  const rows = new Map(Object.entries(TARGET_SYSTEMS));
+  for (const [slug, override] of Object.entries(overrides)) {
+    rows.set(slug, { ...(rows.get(slug) ?? UNKNOWN), ...override });
+  }
+  const get = (slug: string) => rows.get(slug) ?? UNKNOWN;
 
-/** `lastModifiedAt` as the target system wants it. */
-export function formatLastModifiedAt(slug: string, time: Date): string {
-  const text = time.toISOString();
-  return targetSystem(slug).wholeSeconds === true ? text.replace(/\.\d{3}Z$/, 'Z') : text;
+  return {
+    get,
+    requestsInFlight(slug) {
+      const { exclusive, concurrency = UNPUBLISHED_CONCURRENCY, errorLimit } = get(slug);
+      if (exclusive === true) return 1;
+      // What is in flight when the last error is met can fail too, and must still not reach the limit.
+      return errorLimit === undefined ? concurrency : Math.max(1, Math.min(concurrency, errorsAllowed(errorLimit)));
+    },
+    scopedLimits: (slug, connectionId) =>
+      get(slug).rateLimits.map((limit) => ({
+        scope: limit.scope === 'client' ? `client/${slug}` : `connection/${connectionId}`,
+        limit,
+      })),
+    formatLastModifiedAt(slug, time) {
+      const text = time.toISOString();
+      return get(slug).wholeSeconds === true ? text.replace(/\.\d{3}Z$/, 'Z') : text;
+    },
+  };
 }

@@ -1,6 +1,6 @@
 /** What Maesn's webhooks speak of, and which of our collections that is about. Source: Maesn's API document. */
 import type { Resource } from './resources.js';
-import { targetSystem } from './target-systems.js';
+import type { TargetSystem } from './target-systems.js';
 
 /** The login itself: not a collection. */
 export const LOGIN_RESOURCE = 'TOKEN';
@@ -43,9 +43,8 @@ export interface WebhookKind {
 }
 
 /** Everything a target system is asked to tell. The login first: of all news it is what costs most to learn late. */
-export function webhookKinds(slug: string): readonly WebhookKind[] {
-  const login =
-    targetSystem(slug).tellsRevocation === true ? [{ eventType: REVOKED, webhookResource: LOGIN_RESOURCE }] : [];
+export function webhookKinds({ tellsRevocation }: TargetSystem): readonly WebhookKind[] {
+  const login = tellsRevocation === true ? [{ eventType: REVOKED, webhookResource: LOGIN_RESOURCE }] : [];
   const changes = Object.keys(WEBHOOK_RESOURCES).flatMap((webhookResource) =>
     CHANGES.map((eventType) => ({ eventType, webhookResource })),
   );

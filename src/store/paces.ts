@@ -1,7 +1,11 @@
 /** How fast each connection, and we as Maesn's client, may ask: one row a scope, which all Workers share. */
-import { inArray, sql } from 'drizzle-orm';
+import { eq, inArray, sql } from 'drizzle-orm';
+import { countError, errorBudgetAt } from '../spec/error-budget.js';
+import { FREE_LEASE, extendLease, passLease, takeLease } from '../spec/lease.js';
+import type { LeaseState, LeaseWanted } from '../spec/lease.js';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../spec/pace.js';
 import type { PaceState, PaceStates, ScopedLimit } from '../spec/pace.js';
+import type { ErrorLimit } from '../spec/target-systems.js';
 import type { Database } from './database.js';
 import { paces } from './schema.js';
 
@@ -17,7 +21,18 @@ export interface Paces {
   reserve(limits: readonly ScopedLimit[], count: number): Promise<ReservedTurns>;
   slowDown(scopes: readonly string[]): Promise<void>;
   speedUp(scopes: readonly string[], answers: number): Promise<void>;
+  /** Milliseconds until the error budget of this scope has room; 0: it has. */
+  errorBudgetIn(scope: string, limit: ErrorLimit): Promise<number>;
+  countError(scope: string, limit: ErrorLimit): Promise<void>;
+  /** Takes the lease of this scope, or extends it for who holds it. `false`: another one holds it; ask again soon. */
+  takeLease(scope: string, wanted: LeaseWanted): Promise<boolean>;
+  /** For as long as what it was taken for takes. */
+  extendLease(scope: string, wanted: LeaseWanted): Promise<void>;
+  /** Gives the lease back, or on to `next`. */
+  passLease(scope: string, holder: string, next?: LeaseWanted): Promise<void>;
 }
+
+const NOW_MS = sql<string>`extract(epoch from clock_timestamp()) * 1000`;
 
 export function createPaces(db: Database): Paces {
   /** Changes the states of scopes while nobody else can; in order of name, so that two that overlap never wait for each other. */
@@ -35,7 +50,7 @@ export function createPaces(db: Database): Paces {
         .select({
           scope: paces.scope,
           state: paces.state,
-          nowMs: sql<string>`extract(epoch from clock_timestamp()) * 1000`,
+          nowMs: NOW_MS,
         })
         .from(paces)
         .where(inArray(paces.scope, names))
@@ -63,6 +78,13 @@ export function createPaces(db: Database): Paces {
       result: undefined,
     }));
 
+  const changeLease = (scope: string, toLease: (lease: LeaseState, nowMs: number) => LeaseState) =>
+    change([scope], (states, nowMs) => {
+      const state = states[scope] ?? NEW_PACE;
+      const lease = toLease(state.lease ?? FREE_LEASE, nowMs);
+      return { states: { ...states, [scope]: { ...state, lease } }, result: undefined };
+    });
+
   return {
     reserve: (limits, count) =>
       change(
@@ -75,5 +97,26 @@ export function createPaces(db: Database): Paces {
       ),
     slowDown: (scopes) => changeEach(scopes, slowDown),
     speedUp: (scopes, answers) => changeEach(scopes, (state) => speedUp(state, answers)),
+
+    async errorBudgetIn(scope, limit) {
+      const [row] = await db.select({ state: paces.state, nowMs: NOW_MS }).from(paces).where(eq(paces.scope, scope));
+      if (row === undefined) return 0;
+      const nowMs = Number(row.nowMs);
+      return errorBudgetAt(row.state, limit, nowMs) - nowMs;
+    },
+    countError: (scope, limit) =>
+      change([scope], (states, nowMs) => ({
+        states: { [scope]: countError(states[scope] ?? NEW_PACE, limit, nowMs) },
+        result: undefined,
+      })),
+
+    takeLease: (scope, wanted) =>
+      change([scope], (states, nowMs) => {
+        const state = states[scope] ?? NEW_PACE;
+        const { state: lease, granted } = takeLease(state.lease ?? FREE_LEASE, wanted, nowMs);
+        return { states: { [scope]: { ...state, lease } }, result: granted };
+      }),
+    extendLease: (scope, wanted) => changeLease(scope, (lease, nowMs) => extendLease(lease, wanted, nowMs)),
+    passLease: (scope, holder, next) => changeLease(scope, (lease, nowMs) => passLease(lease, holder, next, nowMs)),
   };
 }

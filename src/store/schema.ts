@@ -167,7 +167,7 @@ export const records = schema.table(
 
 /** How fast a connection, or we as Maesn's client, may ask; see `spec/pace.ts`. */
 export const paces = schema.table('paces', {
-  /** `connection/<id>` or `client/<target system>`. No foreign key: of a connection that comes back, its limits have not forgotten it. */
+  /** `connection/<id>`, `client/<target system>` or `errors/<id>/<endpoint>`. No foreign key: of a connection that comes back, its limits have not forgotten it. */
   scope: text().primaryKey(),
   state: jsonb().$type<PaceState>().notNull(),
 });

@@ -1,6 +1,7 @@
 /** Every Activity option, each number with its reason. */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
+import { BEFORE_WALKS } from '../spec/fairness.js';
 import { MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
@@ -36,6 +37,8 @@ export const {
   settleReauthorization,
   tellApplication,
 } = proxyActivities<Activities>({
+  // Somebody waits for them, and they take no time. Whose turn it is (the fairness key) they have from their Workflow.
+  priority: { priorityKey: BEFORE_WALKS },
   // Releasing ten thousand Workflows takes about a minute; everything else is one transaction.
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',
@@ -62,3 +65,6 @@ export const { deliverEvents } = proxyActivities<Activities>({
     // And no maximumAttempts: no event is given up.
   },
 });
+
+/** What a webhook hints at is little, and the application waits for it. */
+export const HINTED = { priority: { priorityKey: BEFORE_WALKS } };

@@ -4,6 +4,7 @@
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { FailureType } from '../spec/error-guide.js';
+import { BEFORE_WALKS, sharedTurns } from '../spec/fairness.js';
 import type { Resource } from '../spec/resources.js';
 
 // --- syncConnection -------------------------------------------------------------------------------------------
@@ -150,6 +151,8 @@ export function reauthorizeConnectionStart(
     workflowId: reauthorizeConnectionId(connectionId),
     args,
     staticSummary: `${connectionId}: the end user must sign in again`,
+    // A login that is back releases all that waits for it.
+    priority: { ...sharedTurns(connectionId), priorityKey: BEFORE_WALKS },
   };
 }
 
@@ -198,6 +201,7 @@ export function deliverEventsStart(connectionId: string) {
     args,
     signal: eventsAddedSignal,
     staticSummary: `events of ${connectionId} to the application`,
+    priority: sharedTurns(connectionId),
   };
 }
 

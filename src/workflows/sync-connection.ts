@@ -9,9 +9,11 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { ActivityOptions } from '@temporalio/workflow';
 import type { Resource } from '../spec/resources.js';
 import {
   decideDeletes,
+  HINTED,
   pauseConnection,
   pullResource,
   readHints,
@@ -186,13 +188,17 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     hinted = false;
     for (const resource of await readHints({ connectionId, resources: input.resources })) {
       hintedWalks += 1;
-      await pull(resource, `${runId}/${hintedWalks}`);
+      await pull(resource, `${runId}/${hintedWalks}`, HINTED);
     }
     hintsPulledAt = Date.now();
   }
 
   /** To the resource's end, however often it is held or has to wait. */
-  async function pull(resource: Resource, walkId: string): Promise<void> {
+  async function pull(
+    resource: Resource,
+    walkId: string,
+    options: Pick<ActivityOptions, 'priority'> = {},
+  ): Promise<void> {
     state.startResource(resource);
     let task: PullTask | undefined;
     for (;;) {
@@ -203,7 +209,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       pulling = new CancellationScope();
       try {
         const result = await pulling.run(() =>
-          pullResource.executeWithOptions({ summary: `${resource} of ${connectionId}` }, [
+          pullResource.executeWithOptions({ summary: `${resource} of ${connectionId}`, ...options }, [
             { connectionId, resource, walkId, task },
           ]),
         );

@@ -43,6 +43,8 @@ export interface Harness {
   /** As a deployment does: Activities are handed over, and nothing is done until `startWorker`. */
   stopWorker(): Promise<void>;
   startWorker(): Promise<void>;
+  /** One more, beside the one there is; it stops when all is closed. */
+  addWorker(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -83,11 +85,13 @@ export async function startHarness({
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
   let stop = async (): Promise<void> => {};
+  const others: (() => Promise<void>)[] = [];
 
-  async function startWorker(): Promise<void> {
+  /** Answers how to stop it. */
+  async function runWorker(on: NativeConnection): Promise<() => Promise<void>> {
     const worker = await createSyncWorker({
       config,
-      connection,
+      connection: on,
       namespace: 'default',
       temporal: activitiesTemporal,
       store,
@@ -95,11 +99,28 @@ export async function startHarness({
       workflowBundlePath: inject('workflowBundlePath'),
     });
     const running = worker.run();
-    stop = async () => {
-      stop = async () => {};
+    return async () => {
       worker.shutdown();
       await running;
     };
+  }
+
+  async function startWorker(): Promise<void> {
+    const end = await runWorker(connection);
+    stop = async () => {
+      stop = async () => {};
+      await end();
+    };
+  }
+
+  /** On a connection of its own: of one task queue, a connection serves one Worker. */
+  async function addWorker(): Promise<void> {
+    const own = await NativeConnection.connect({ address: inject('temporalAddress') });
+    const end = await runWorker(own);
+    others.push(async () => {
+      await end();
+      await own.close();
+    });
   }
 
   await startWorker();
@@ -125,8 +146,9 @@ export async function startHarness({
     },
     stopWorker: () => stop(),
     startWorker,
+    addWorker,
     async close() {
-      await stop();
+      await Promise.all([stop(), ...others.map((end) => end())]);
       await connection.close();
       await store.close();
       await sandbox.close();

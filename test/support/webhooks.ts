@@ -7,6 +7,7 @@ import { text as readText } from 'node:stream/consumers';
 import { getRequestListener } from '@hono/node-server';
 import type { SandboxAccount, SandboxWebhook } from '../../sandbox/index.js';
 import { createWebhookRoutes } from '../../src/backend/webhooks.js';
+import { createTargetSystems } from '../../src/spec/target-systems.js';
 import { webhookKinds } from '../../src/spec/webhook-resources.js';
 import { startHarness } from './harness.js';
 import type { Harness, HarnessOptions } from './harness.js';
@@ -47,7 +48,7 @@ export async function subscribed(
   { store }: Harness,
   connectionId: string,
   { targetSystem, webhooks }: SandboxAccount,
-  count = webhookKinds(targetSystem).length,
+  count = webhookKinds(createTargetSystems().get(targetSystem)).length,
 ): Promise<void> {
   await waitFor(`all ${count} of ${webhooks.length} subscriptions are made`, async () => {
     const rows = await store.webhooks.list(connectionId);

@@ -1,0 +1,233 @@
+/** Errors at an endpoint of a target system that counts them: at most half of what would block the key. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SandboxAccount } from '../sandbox/index.js';
+import { countError, errorBudgetAt, errorScope, errorsAllowed, isCountedError } from '../src/spec/error-budget.js';
+import { NEW_PACE } from '../src/spec/pace.js';
+import type { Resource } from '../src/spec/resources.js';
+import { TARGET_SYSTEMS, createTargetSystems } from '../src/spec/target-systems.js';
+import { syncConnectionId } from '../src/workflows/messages.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { readEvents, readHistoryText } from './support/history.js';
+import { openTestStore } from './support/store.js';
+import { waitFor } from './support/wait.js';
+
+const HOUR_MS = 3_600_000;
+const LIMIT = { requests: 10, perMs: HOUR_MS };
+const START_MS = Date.UTC(2026, 10, 23);
+
+describe('the error budget', () => {
+  it('is half of what blocks a key', () => {
+    const counting = Object.keys(TARGET_SYSTEMS).filter((slug) => TARGET_SYSTEMS[slug]?.errorLimit !== undefined);
+    expect(counting).toEqual(['exact-de', 'exact-gb', 'exact-nl']);
+    for (const slug of counting) expect(TARGET_SYSTEMS[slug]?.errorLimit).toEqual(LIMIT);
+    expect(errorsAllowed(LIMIT)).toBe(5);
+  });
+
+  it('also holds for what is in flight when its last error is met, however many an operator wants at once', () => {
+    const { requestsInFlight } = createTargetSystems({
+      'exact-nl': { concurrency: 50 },
+      strict: { errorLimit: LIMIT },
+    });
+    for (const slug of ['exact-nl', 'strict']) {
+      expect(errorsAllowed(LIMIT) - 1 + requestsInFlight(slug)).toBeLessThan(LIMIT.requests);
+    }
+  });
+
+  it('whenever errors come: no hour holds more of them, and room comes back a little more than an hour after them', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(HOUR_MS), { maxLength: 80 }), (pauses) => {
+        let state = NEW_PACE;
+        let now = START_MS;
+        const met: number[] = [];
+        for (const pause of pauses) {
+          now += pause;
+          const at = errorBudgetAt(state, LIMIT, now);
+          const recent = met.filter((time) => time > now - HOUR_MS);
+          if (recent.length >= 5) expect(at).toBeGreaterThan(now);
+          if (at > now) {
+            expect(met.filter((time) => time > at - HOUR_MS).length).toBeLessThan(5);
+            // A part of the hour is counted as a whole: 75 seconds.
+            expect(at).toBeLessThanOrEqual((met.at(-5) ?? 0) + HOUR_MS + 75_000);
+            now = at;
+          }
+          state = countError(state, LIMIT, now);
+          met.push(now);
+        }
+      }),
+    );
+  });
+
+  it.each([
+    [200, false],
+    [400, true],
+    [401, true],
+    [403, true],
+    [404, true],
+    [429, false],
+    [500, false],
+    [undefined, false],
+  ])('an answer of %s is an error that is counted: %s', (status, counted) => {
+    expect(isCountedError(status)).toBe(counted);
+  });
+
+  it('is shared by Workers through the store, per connection and endpoint', async () => {
+    const { store } = await openTestStore();
+    const scope = errorScope('shared', 'GET /accounting/invoices');
+    // Two Workers that meet an error each, twice, and one more.
+    await Promise.all(Array.from({ length: 4 }, () => store.paces.countError(scope, LIMIT)));
+    expect(await store.paces.errorBudgetIn(scope, LIMIT)).toBe(0);
+    await store.paces.countError(scope, LIMIT);
+    const waitMs = await store.paces.errorBudgetIn(scope, LIMIT);
+    expect(waitMs).toBeGreaterThan(HOUR_MS - 60_000);
+    expect(waitMs).toBeLessThanOrEqual(HOUR_MS + 75_000);
+    expect(await store.paces.errorBudgetIn(errorScope('shared', 'GET /accounting/bills'), LIMIT)).toBe(0);
+    expect(await store.paces.errorBudgetIn(errorScope('other', 'GET /accounting/invoices'), LIMIT)).toBe(0);
+    await store.close();
+  });
+});
+
+describe('against the sandbox', () => {
+  let harness: Harness;
+  beforeAll(async () => {
+    // A retry's delay is skipped, and begins the next attempt at once: what keeps it from asking is the store alone.
+    harness = await startHarness({ skipTime: ['started by client'] });
+  });
+  afterAll(() => harness.close());
+
+  const asked = ({ name }: SandboxAccount, resource: Resource) =>
+    harness.sandbox.requests.filter(({ account, resource: of }) => account === name && of === resource);
+
+  async function sync(connectionId: string, resources: readonly Resource[]): Promise<void> {
+    const { workflowId } = await harness.sync.startSync(connectionId, { resources });
+    await harness.temporal.workflow
+      .getHandle(workflowId)
+      .result()
+      .catch(() => undefined);
+  }
+
+  /** As if so much time had passed since what the store remembers. */
+  async function passInStore(connectionId: string, ms: number): Promise<void> {
+    await harness.query(`
+      update maesn_sync.paces set state = jsonb_set(state, '{used}', (
+        select jsonb_object_agg(name, (
+          select jsonb_object_agg((slot::bigint - ${Math.ceil(ms / 75_000)})::text, errors)
+          from jsonb_each(slots) as one(slot, errors)))
+        from jsonb_each(state->'used') as each(name, slots)))
+      where scope like 'errors/${connectionId}/%'`);
+  }
+
+  it.each([404, 403] as const)(
+    'after five answers of %i nothing more is sent there until the time comes',
+    async (code) => {
+      const { connectionId, account } = await harness.connect({
+        records: { invoices: 5, bills: 5 },
+        targetSystem: 'exact-nl',
+      });
+      account.fault({ resource: 'invoices', times: 5, answer: { status: code } });
+      for (let cycle = 1; cycle <= 5; cycle += 1) await sync(connectionId, ['invoices']);
+      expect(asked(account, 'invoices').map(({ status }) => status)).toEqual(Array.from({ length: 5 }, () => code));
+
+      // Another endpoint of the same connection is not concerned.
+      await sync(connectionId, ['bills']);
+      expect(asked(account, 'bills').map(({ status }) => status)).toEqual([200]);
+
+      const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['invoices'] });
+      const skips = async () =>
+        (await readEvents(harness.temporal, workflowId)).filter(({ skippedToMs }) => skippedToMs !== undefined);
+      // It has tried three times, each when it was told to.
+      await waitFor('it was kept back thrice', async () => (await skips()).length >= 3);
+      const [first] = await skips();
+      const delayMs = (first?.skippedToMs ?? 0) - (first?.atMs ?? 0);
+      expect(delayMs).toBeGreaterThan(HOUR_MS - 60_000);
+      expect(delayMs).toBeLessThan(HOUR_MS + 76_000);
+      expect(asked(account, 'invoices')).toHaveLength(5);
+
+      await passInStore(connectionId, HOUR_MS + 75_000);
+      await harness.temporal.workflow.getHandle(workflowId).result();
+      expect(asked(account, 'invoices').map(({ status }) => status)).toEqual([code, code, code, code, code, 200]);
+      expect(await harness.store.records.count(connectionId)).toMatchObject({ invoices: 5 });
+    },
+  );
+
+  it('where nobody counts errors, asks the sixth time too', async () => {
+    const { connectionId, account } = await harness.connect({ records: { invoices: 5 }, targetSystem: 'sevdesk' });
+    account.fault({ resource: 'invoices', times: 5, answer: { status: 404 } });
+    for (let cycle = 1; cycle <= 6; cycle += 1) await sync(connectionId, ['invoices']);
+    expect(asked(account, 'invoices').map(({ status }) => status)).toEqual([404, 404, 404, 404, 404, 200]);
+  });
+
+  it('is one for the children of all parents', async () => {
+    const { connectionId, account } = await harness.connect({ records: { invoices: 12 }, targetSystem: 'exact-nl' });
+    await sync(connectionId, ['invoices']);
+    // The first parent is found; those after it are not.
+    account.fault({ resource: 'invoiceLineItems', request: 2, times: 11, answer: { status: 404 } });
+    const { workflowId } = await harness.sync.startSync(connectionId, {
+      resources: ['invoices', 'invoiceLineItems'],
+    });
+    await waitFor('it is kept back', async () =>
+      (await readEvents(harness.temporal, workflowId)).some(({ skippedToMs }) => skippedToMs !== undefined),
+    );
+    expect(asked(account, 'invoiceLineItems').filter(({ status }) => status === 404)).toHaveLength(5);
+    await harness.temporal.workflow.getHandle(workflowId).terminate('seen');
+  });
+});
+
+describe('whoever looks', () => {
+  let harness: Harness;
+  beforeAll(async () => {
+    harness = await startHarness();
+  });
+  afterAll(() => harness.close());
+
+  it('reads why nothing is sent, and until when, and that it is stuck', async () => {
+    const { connectionId } = await harness.connect({ records: { invoices: 5 }, targetSystem: 'exact-nl' });
+    const scope = errorScope(connectionId, 'GET /accounting/invoices');
+    for (let error = 1; error <= 5; error += 1) await harness.store.paces.countError(scope, LIMIT);
+    await harness.sync.startSync(connectionId, { resources: ['invoices'] });
+    const { retry, summary } = await waitFor('it is kept back', async () => {
+      const status = await harness.sync.syncStatus(connectionId);
+      return status.retry && { ...status, retry: status.retry };
+    });
+    expect(retry).toMatchObject({ type: 'ErrorBudgetSpent', resource: 'invoices', failures: 1 });
+    expect(retry.message).toMatch(
+      /^ErrorBudgetSpent: GET \/accounting\/invoices, page 1 was not sent: Exact Online blocks a key after 10 errors in 1 hour at one endpoint, and 5 were met there\. 1 in a row; next attempt in .*, at 20/,
+    );
+    expect(retry.nextAttemptAt.getTime() - Date.now()).toBeGreaterThan(HOUR_MS - 60_000);
+    expect(summary).toContain('the target system might block the key; it goes on by itself');
+    expect((await harness.sync.stuck()).map(({ connection }) => connection.connectionId)).toContain(connectionId);
+    expect(harness.sandbox.requests).toEqual([]);
+    await harness.sync.cancelSync(connectionId);
+  });
+
+  it('the probe of a new key is kept back too, and what it met before counts', async () => {
+    const { connectionId, account } = await harness.connect({ records: { invoices: 5 }, targetSystem: 'exact-nl' });
+    const probes = () => harness.sandbox.requests.filter(({ path }) => path === '/accounting/profile').length;
+    account.revoke();
+    await harness.sync.startSync(connectionId, { resources: ['invoices'] });
+    await waitFor('the customer must sign in', async () => {
+      const { status } = await harness.sync.connection(connectionId);
+      return status === 'awaiting_reauthorization';
+    });
+    for (let key = 1; key <= 5; key += 1) {
+      await harness.sync.reauthorized(connectionId, account.accountKey);
+      await waitFor(`key ${key} is refused`, () => probes() === key);
+      await waitFor('so says the store', async () => {
+        const { keyVersion, refusedVersion } = await harness.sync.connection(connectionId);
+        return keyVersion === refusedVersion;
+      });
+    }
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    const workflowId = `reauthorize/${connectionId}`;
+    const failure = await waitFor('the probe is kept back', async () => {
+      const { raw } = await harness.temporal.workflow.getHandle(workflowId).describe();
+      return raw.pendingActivities?.find(({ lastFailure }) => lastFailure)?.lastFailure?.message;
+    });
+    expect(failure).toContain('ErrorBudgetSpent: GET /accounting/profile was not sent');
+    expect(probes()).toBe(5);
+    expect(await readHistoryText(harness.temporal, workflowId)).not.toContain(account.accountKey);
+    await harness.temporal.workflow.getHandle(workflowId).terminate('seen');
+    await harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).terminate('seen');
+  });
+});
