@@ -15,6 +15,8 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { createFetchChildren } from './fetch-children.js';
 import { fetchPage } from './fetch-page.js';
+import { createLearn } from './learn.js';
+import type { Learning } from './learn.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
 import { createPace } from './pace.js';
 import type { Pace } from './pace.js';
@@ -25,6 +27,7 @@ import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, options } = dependencies;
   const tellStuck = createTellStuck(dependencies);
+  const learn = createLearn(dependencies);
 
   return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
@@ -34,12 +37,14 @@ export function createPullResource(dependencies: ActivityDependencies) {
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
     let pace: Pace | undefined;
+    let learning: Learning | undefined;
 
     try {
       const opened = await openConnection(store, connectionId);
       ({ keyVersion } = opened);
       if ((await store.holds.list(connectionId)).length > 0) return HELD;
       const connection = requireAuthorization(opened);
+      learning = learn(connection, resource);
       const begun = await store.walks.begin({ connectionId, resource, walkId, now: new Date() });
       walk = toCounts(begun);
       let task = attempt.progress.task ?? input.task;
@@ -75,6 +80,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
           task = undefined;
           attempt.progressed({ task: undefined });
           await pace?.answered(pages.length);
+          await learning?.answered(pages);
           return saved;
         },
       });
@@ -84,6 +90,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       const error: unknown = thrown instanceof PageError ? thrown.cause : thrown;
       if (isMaesnError(error) && error.failure.type === 'TooManyRequests') await pace?.slowDown();
       const failure = attempt.toFailure(error, { keyVersion, walk });
+      await learning?.failed(failure);
       await tellStuck(input, failure);
       throw failure;
     } finally {

@@ -4,10 +4,12 @@ import {
   connection,
   connectionPage,
   eventPage,
+  incidentPage,
   journalPage,
   login,
   record,
   recordPage,
+  resourceList,
   startedSync,
   syncPage,
   syncStatus,
@@ -101,6 +103,10 @@ export function createApi(args: ApiArgs, config: Config) {
     resumeSync: (id: string) => ask('POST', `${of(id)}/sync/resume`),
     syncNow: (id: string) => ask('POST', `${of(id)}/sync/now`),
     retryNow: (id: string) => ask('POST', `${of(id)}/sync/retry`),
+    resources: (id: string) => get(resourceList, `${of(id)}/resources`),
+    recheckResource: (id: string, resource: string) =>
+      ask('POST', `${of(id)}/resources/${encodeURIComponent(resource)}/recheck`),
+    incidents: (query: Query) => get(incidentPage, '/incidents', query),
     records: (id: string, resource: string, query: Query) =>
       get(recordPage, `${of(id)}/resources/${encodeURIComponent(resource)}/records`, query),
     record: (id: string, resource: string, key: string) =>

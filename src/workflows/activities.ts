@@ -30,6 +30,7 @@ export const {
   pauseConnection,
   readHints,
   readHolds,
+  readUnsupported,
   remindReauthorization,
   resumeConnection,
   settleReauthorization,

@@ -25,6 +25,8 @@ export interface SyncConnectionInput {
   readonly lastReport?: SyncReport | undefined;
   /** A webhook has hinted at something that the run before did not come to. */
   readonly hinted?: boolean | undefined;
+  /** How many cycles in a row, up to the one before, have brought nothing at all. */
+  readonly failedCycles?: number | undefined;
 }
 
 export type ResourceStatus = 'waiting' | 'syncing' | 'completed' | 'unsupported' | 'failed';
@@ -72,6 +74,8 @@ export interface SyncConnectionStatus {
   readonly nextCycleAt?: string | undefined;
   readonly resources: Partial<Record<Resource, ResourceReport>>;
   readonly lastReport?: SyncReport | undefined;
+  /** How many cycles in a row have brought nothing at all: with each, the next is later. */
+  readonly failedCycles?: number | undefined;
 }
 
 /** A hold as the Workflow shows it. */
@@ -167,13 +171,14 @@ export const reauthorizedSignal = defineSignal('reauthorized');
 
 // --- deliverEvents ----------------------------------------------------------------------------------------------
 
-/** One per connection: its events are delivered in order. */
-export function deliverEventsId(connectionId: string): string {
-  return `events/${connectionId}`;
+/** One per connection, and one (`null`) for what is of no single connection: the events of each are delivered in order. */
+export function deliverEventsId(connectionId: string | null): string {
+  // No connection is named like this.
+  return `events/${connectionId ?? '@incidents'}`;
 }
 
 export interface DeliverEventsInput {
-  readonly connectionId: string;
+  readonly connectionId: string | null;
 }
 
 export interface DeliverEventsResult {
@@ -183,13 +188,13 @@ export interface DeliverEventsResult {
 }
 
 /** How everybody starts it who may: Workflow id, input, and the Signal that also reaches one that is just ending. */
-export function deliverEventsStart(connectionId: string) {
+export function deliverEventsStart(connectionId: string | null) {
   const args: [DeliverEventsInput] = [{ connectionId }];
   return {
     workflowId: deliverEventsId(connectionId),
     args,
     signal: eventsAddedSignal,
-    staticSummary: `events of ${connectionId} to the application`,
+    staticSummary: `events of ${connectionId ?? 'incidents'} to the application`,
   };
 }
 
@@ -228,6 +233,16 @@ export interface PullResourceInput {
 export interface PullTask {
   readonly page: number;
   readonly taskId: string;
+}
+
+/** What a target system does not offer, and until when that is believed. Times in ISO 8601. */
+export type UnsupportedResources = Partial<Record<Resource, UnsupportedResource>>;
+
+export interface UnsupportedResource {
+  readonly type: string;
+  readonly status?: number | undefined;
+  readonly checkedAt: string;
+  readonly recheckAt: string;
 }
 
 /** How far a walk has come, as the store counts it. */
