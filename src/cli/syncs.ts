@@ -100,8 +100,8 @@ const status = command({
   },
 });
 
-function printStatus(status: Status): void {
-  const { connection, state, summary, resources, lastReport, freshness, notOffered, temporalUi } = status;
+function printStatus(one: Status): void {
+  const { connection, state, summary, resources, lastReport, freshness, notOffered, temporalUi } = one;
   say(`${connection.connectionId} (${connection.targetSystem}): ${state}`);
   say(summary);
   const reports = state === 'Idle' ? (lastReport?.resources ?? resources) : resources;

@@ -39,7 +39,6 @@ export interface Capabilities {
 
 export function createCapabilities(db: Database): Capabilities {
   const key = [capabilities.connectionId, capabilities.resource];
-  const afterMs = (ms: number) => sql`now() + ${ms / 1_000} * interval '1 second'`;
   return {
     async offered({ connectionId, resource, keyVersion }) {
       const known = {
@@ -124,4 +123,8 @@ export function createCapabilities(db: Database): Capabilities {
       return changed.length > 0;
     },
   };
+}
+
+function afterMs(ms: number) {
+  return sql`now() + ${ms / 1_000} * interval '1 second'`;
 }

@@ -78,8 +78,6 @@ export function createEvents(db: Database): Events {
     lastError: events.lastError,
     incidentId: events.incidentId,
   };
-  const isOf = (connectionId: string | null) =>
-    connectionId === null ? isNull(events.connectionId) : eq(events.connectionId, connectionId);
   const isUndelivered = and(isNull(events.deliveredAt), isNull(events.incidentId));
   return {
     async add(event) {
@@ -164,4 +162,8 @@ export function createEvents(db: Database): Events {
       await db.delete(events).where(and(isOf(connectionId), isOld));
     },
   };
+}
+
+function isOf(connectionId: string | null) {
+  return connectionId === null ? isNull(events.connectionId) : eq(events.connectionId, connectionId);
 }

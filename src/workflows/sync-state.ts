@@ -95,9 +95,10 @@ export function createSyncState(input: SyncConnectionInput) {
       show();
     },
     /** It need not be asked for. */
-    skipped(of: Resource, { type, status, checkedAt, recheckAt }: UnsupportedResource) {
+    skipped(of: Resource, known: UnsupportedResource) {
+      const { type, checkedAt, recheckAt } = known;
       skipped.add(of);
-      const message = `Not offered: answered ${status ?? type} on ${checkedAt}. Asked again on ${recheckAt}.`;
+      const message = `Not offered: answered ${known.status ?? type} on ${checkedAt}. Asked again on ${recheckAt}.`;
       change(of, { ...NOTHING_YET, status: 'unsupported', failure: { type, message } });
     },
     endResource() {
