@@ -199,7 +199,12 @@ describe('what Maesn warns of', () => {
     ]);
     const { body } = await backend.ask('GET', `/connections/${connectionId}/resources`);
     expect(JSON.stringify(body)).toContain('Müller GmbH has no tax id');
-    expect(body).toMatchObject({ items: [{ resource: 'bills', warnings: [] }, { resource: 'items', offered: true }] });
+    expect(body).toMatchObject({
+      items: [
+        { resource: 'bills', warnings: [] },
+        { resource: 'items', offered: true },
+      ],
+    });
     const { stdout } = await runCli(['resources', 'list', connectionId], {
       env: { MAESN_SYNC_URL: backend.url, MAESN_SYNC_TOKEN: TEST_TOKEN },
     });
