@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { INCIDENT_KINDS, incidentRule, isIncident, outcomeOf } from '../src/spec/incidents.js';
 import type { Outcome } from '../src/spec/incidents.js';
 import { FAILURE_TYPES } from '../src/spec/error-guide.js';
-import { deliverEventsId } from '../src/workflows/messages.js';
+import { deliverIncidentsId } from '../src/workflows/messages.js';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { runCli } from './support/cli.js';
@@ -214,7 +214,7 @@ describe('the application', () => {
     // In order, on a stream of their own.
     const { data } = ofType('incident.opened')[0] ?? {};
     expect(data).not.toHaveProperty('connectionId');
-    const description = await harness.temporal.workflow.getHandle(deliverEventsId(null)).describe();
+    const description = await harness.temporal.workflow.getHandle(deliverIncidentsId(harness.taskQueue)).describe();
     expect(description.type).toBe('deliverEvents');
   });
 

@@ -27,7 +27,7 @@ export function createTell({ store, temporal, taskQueue, options }: ActivityDepe
     }
     // Unless there was something to deliver before: whoever should have said so may have died.
     if (incident !== undefined && (await store.events.nextUndelivered(connectionId)) === undefined) return;
-    await temporal.workflow.signalWithStart('deliverEvents', { taskQueue, ...deliverEventsStart(connectionId) });
+    await temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(connectionId, taskQueue));
   };
 }
 

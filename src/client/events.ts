@@ -34,7 +34,7 @@ export function createEvents(
           await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
         }
         await callTemporal(id ?? '', () =>
-          temporal.workflow.signalWithStart('deliverEvents', { taskQueue, ...deliverEventsStart(id) }),
+          temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(id, taskQueue)),
         );
       }
       return found.filter((event) => event !== undefined);

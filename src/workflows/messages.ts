@@ -171,10 +171,15 @@ export const reauthorizedSignal = defineSignal('reauthorized');
 
 // --- deliverEvents ----------------------------------------------------------------------------------------------
 
-/** One per connection, and one (`null`) for what is of no single connection: the events of each are delivered in order. */
-export function deliverEventsId(connectionId: string | null): string {
+/** One per connection: its events are delivered in order. */
+export function deliverEventsId(connectionId: string): string {
+  return `events/${connectionId}`;
+}
+
+/** And one for what is of no single connection; of each task queue, since several may share a namespace. */
+export function deliverIncidentsId(taskQueue: string): string {
   // No connection is named like this.
-  return `events/${connectionId ?? '@incidents'}`;
+  return `events/@${taskQueue}`;
 }
 
 export interface DeliverEventsInput {
@@ -188,10 +193,11 @@ export interface DeliverEventsResult {
 }
 
 /** How everybody starts it who may: Workflow id, input, and the Signal that also reaches one that is just ending. */
-export function deliverEventsStart(connectionId: string | null) {
+export function deliverEventsStart(connectionId: string | null, taskQueue: string) {
   const args: [DeliverEventsInput] = [{ connectionId }];
   return {
-    workflowId: deliverEventsId(connectionId),
+    taskQueue,
+    workflowId: connectionId === null ? deliverIncidentsId(taskQueue) : deliverEventsId(connectionId),
     args,
     signal: eventsAddedSignal,
     staticSummary: `events of ${connectionId ?? 'incidents'} to the application`,
