@@ -131,7 +131,8 @@ it('is told what many connections met at once, and its end', async () => {
   const { connectionId } = started[0] ?? { connectionId: '' };
   await waitFor('it has ended', async () => (await harness.sync.syncStatus(connectionId)).state === 'Failed');
   await harness.sync.startSync(connectionId, { resources: ['items'] });
-  await waitFor('its end is told', () => ofType('incident.closed'));
+  const closed = await waitFor('its end is told', () => ofType('incident.closed'));
+  expect(closed.data).toMatchObject({ kind: 'api_key_refused', connections: 3 });
 });
 
 /** `type` -> its fields; those that may be absent end with `?`. */

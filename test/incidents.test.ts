@@ -223,7 +223,7 @@ describe('the application', () => {
     expect(withheld?.deliveredAt).toBeNull();
     await harness.sync.replayEvents([withheld?.id ?? 0]);
     await waitFor('it came', () => receiver.taken.some(({ id }) => id === `evt_${withheld?.id}`));
-    const [opened] = (await harness.sync.events({ limit: 1_000 })).filter(({ type }) => type === 'incident.opened');
+    const opened = (await harness.sync.events({ limit: 1_000 })).find(({ type }) => type === 'incident.opened');
     await harness.sync.replayEvents([opened?.id ?? 0]);
     await waitFor('that of no connection, too', () => ofType('incident.opened').length === 2);
   });
