@@ -11,6 +11,7 @@ import { createEvents } from './client/events.js';
 import { createLogins } from './client/logins.js';
 import type { SyncStatus } from './client/status.js';
 import { readStuck } from './client/stuck.js';
+import { createResources } from './client/resources.js';
 import { createSyncs } from './client/syncs.js';
 import { createWebhooks } from './client/webhooks.js';
 import { localUrl, publicUrl, readConfig, reauthorizationTimes, requireVariables } from './config.js';
@@ -20,7 +21,15 @@ import type { Resource } from './spec/resources.js';
 import { createTargetSystems } from './spec/target-systems.js';
 import type { TargetSystems } from './spec/target-systems.js';
 import { openStore } from './store/index.js';
-import type { Connection, Event, JournalEntry, StoredRecord } from './store/index.js';
+import type {
+  CapabilityReason,
+  Connection,
+  Event,
+  Incident,
+  JournalEntry,
+  StoredRecord,
+  Warning,
+} from './store/index.js';
 import { connectClient } from './temporal.js';
 
 export interface AddConnectionInput {
@@ -103,6 +112,31 @@ export interface ListRecordsOptions {
   readonly includeDeleted?: boolean | undefined;
 }
 
+/** What is known of a resource of a connection. */
+export interface ResourceStatus {
+  readonly resource: Resource;
+  /** Whether the target system offers it, as it last answered; `null`: it has not answered yet. */
+  readonly offered: boolean | null;
+  /** Why it is taken for not offered. */
+  readonly reason: CapabilityReason | null;
+  readonly checkedAt: Date | null;
+  /** Until then it is not asked for; `null`: it is, in every cycle. */
+  readonly recheckAt: Date | null;
+  /** Everything that was modified before is in the store; `null`: it was never pulled to its end. */
+  readonly asOf: Date | null;
+  /** What Maesn warned of, newest first, at most 20. May quote a record. */
+  readonly warnings: readonly Omit<Warning, 'resource'>[];
+}
+
+export interface ListIncidentsOptions {
+  /** Those that are not over alone, all of them. Default: false. */
+  readonly open?: boolean | undefined;
+  /** From before this incident: the last one of the page before. */
+  readonly beforeId?: number | undefined;
+  /** 1 to 1,000. Default: 100. */
+  readonly limit?: number | undefined;
+}
+
 export interface MaesnSync {
   /** The same client, whose doings are in the journal under this name. */
   as(actor: string): MaesnSync;
@@ -178,6 +212,16 @@ export interface MaesnSync {
   records(connectionId: string, resource: Resource, options?: ListRecordsOptions): Promise<StoredRecord[]>;
   /** Throws `ConnectionNotFound`, `RecordNotFound`. */
   record(connectionId: string, resource: Resource, key: string): Promise<StoredRecord>;
+
+  /** What is known of every resource that was ever asked for. Throws `ConnectionNotFound`. */
+  resources(connectionId: string): Promise<ResourceStatus[]>;
+  /**
+   * Asks again for a resource that is not offered: at once where a sync runs that has it, else when the next one does.
+   * Throws `ConnectionNotFound`, and `Refused` when it is asked for anyway.
+   */
+  recheckResource(connectionId: string, resource: Resource): Promise<void>;
+  /** What happened to many connections at once, newest first. */
+  incidents(options?: ListIncidentsOptions): Promise<Incident[]>;
 
   /** What the application is told, oldest first, after the event `afterId` that it has seen. */
   events(options?: {
@@ -270,6 +314,7 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     ...createSyncs(context),
     ...createLogins(context),
     ...createEvents(context),
+    ...createResources(context),
     ...createWebhooks(context),
   };
 }
@@ -284,9 +329,12 @@ export type {
   Event,
   EventType,
   Hold,
+  Incident,
   JournalAction,
   JournalEntry,
   StoredRecord,
+  Warning,
 } from './store/index.js';
+export type { IncidentKind } from './spec/incidents.js';
 export type { ConnectionHold, Freshness, SyncRetry, SyncStatus } from './client/status.js';
 export type { ResourceReport, SyncReport } from './workflows/messages.js';

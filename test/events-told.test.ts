@@ -124,6 +124,17 @@ describe('the application is told', () => {
   });
 });
 
+it('is told what many connections met at once, and its end', async () => {
+  const started = await Promise.all([1, 2, 3].map(() => start(harness, { times: 2, answer: { status: 403 } })));
+  const ofType = (type: EventType) => receiver.taken.find((event) => event.type === type);
+  await waitFor('it is told', () => ofType('incident.opened'));
+  const { connectionId } = started[0] ?? { connectionId: '' };
+  await waitFor('it has ended', async () => (await harness.sync.syncStatus(connectionId)).state === 'Failed');
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  const closed = await waitFor('its end is told', () => ofType('incident.closed'));
+  expect(closed.data).toMatchObject({ kind: 'api_key_refused', connections: 3 });
+});
+
 /** `type` -> its fields; those that may be absent end with `?`. */
 function documented(markdown: string): Map<string, string[]> {
   const rows = markdown.matchAll(/^\| `([a-z._]+)` +\|[^|]*\|([^|]*)\|$/gm);

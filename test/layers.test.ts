@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'config',
     'logging',
     'service',
+    'spec',
     'store',
     'temporal',
     'worker',

@@ -299,7 +299,7 @@ it('whoever reads events on from the last one it saw misses none, however many w
   for (let more = true; more;) {
     const last = !writing;
     const events = await store.events.list({ afterId, limit: 50 });
-    seen.push(...events.map(({ connectionId }) => connectionId));
+    seen.push(...events.map(({ connectionId }) => connectionId ?? ''));
     afterId = events.at(-1)?.id ?? afterId;
     more = !last || events.length > 0;
   }

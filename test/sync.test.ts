@@ -161,7 +161,9 @@ describe('pausing', () => {
     const { connectionId, account } = await harness.connect({ records: { items: 1_000 } });
     account.fault({ resource: 'items', page: 5, answer: 'hang' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await waitFor('page 5 is asked for', () => requestsOf(account.name).some(({ page }) => page === '5'));
+    const isAskedFor = (wanted: string) => requestsOf(account.name).some(({ page }) => page === wanted);
+    // And whatever is asked for ahead of it.
+    await waitFor('page 5 is asked for, and the last one', () => isAskedFor('5') && isAskedFor('10'));
     await harness.sync.pauseSync(connectionId, { reason: 'month-end closing' });
     const paused = await harness.sync.syncStatus(connectionId);
     expect(paused).toMatchObject({

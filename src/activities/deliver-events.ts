@@ -34,7 +34,7 @@ export function createDeliverEvents({ store, options }: ActivityDependencies) {
     }
   };
 
-  async function deliverInOrder(connectionId: string, sendEvent: SendEvent): Promise<DeliverEventsResult> {
+  async function deliverInOrder(connectionId: string | null, sendEvent: SendEvent): Promise<DeliverEventsResult> {
     const until = Date.now() + deliverForMs;
     let delivered = 0;
     for (;;) {

@@ -149,7 +149,7 @@ export function connectionNotFound(connectionId: string): ApplicationFailure {
 }
 
 /** Wraps an Activity so that no error tells more in the Event History than it may. */
-export function safely<Input extends { readonly connectionId: string }, Result>(
+export function safely<Input extends { readonly connectionId: string | null }, Result>(
   activity: (input: Input) => Promise<Result>,
 ): (input: Input) => Promise<Result> {
   return async (input) => {
@@ -157,7 +157,9 @@ export function safely<Input extends { readonly connectionId: string }, Result>(
       return await activity(input);
     } catch (error) {
       if (isTemporalFailure(error)) throw error;
-      if (databaseCode(error) === FOREIGN_KEY_VIOLATION) throw connectionNotFound(input.connectionId);
+      const { connectionId } = input;
+      if (connectionId !== null && databaseCode(error) === FOREIGN_KEY_VIOLATION)
+        throw connectionNotFound(connectionId);
       throw ApplicationFailure.create({ type: UNEXPECTED, message: safeReason(error) });
     }
   };

@@ -4,7 +4,7 @@ import { childPath } from '../spec/resources.js';
 import type { ChildResource } from '../spec/resources.js';
 import type { Cursor, Store } from '../store/index.js';
 import { fetchPage } from './fetch-page.js';
-import type { Asking } from './fetch-page.js';
+import type { Asking, FetchedPage } from './fetch-page.js';
 import type { WalkPagesInput } from './walk-pages.js';
 
 /**
@@ -15,6 +15,10 @@ const MAX_NOT_FOUND = 5;
 
 /** How many keys of parents are read from the store at once. */
 const PARENTS_AHEAD = 200;
+
+type Children = Pick<FetchedPage, 'records' | 'warnings'>;
+
+const NO_CHILDREN: Children = { records: [], warnings: [] };
 
 export interface FetchChildrenOptions extends Omit<Asking, 'signal'> {
   readonly store: Store;
@@ -38,13 +42,15 @@ export function createFetchChildren(options: FetchChildrenOptions): WalkPagesInp
     fetchPage({ ...asking, signal, wanted: { resource, path: childPath(resource, parentKey), page, since: null } });
 
   /** `undefined`: time is up while a task is running; the parent is asked again. */
-  async function fetchAll(parentKey: string, signal: AbortSignal): Promise<unknown[] | undefined> {
-    const children: unknown[] = [];
+  async function fetchAll(parentKey: string, signal: AbortSignal): Promise<Children | undefined> {
+    const records: unknown[] = [];
+    const warnings: string[] = [];
     for (let page = 1; ; page += 1) {
       const fetched = await fetchOne(parentKey, page, signal);
       if (fetched === undefined) return undefined;
-      children.push(...fetched.records);
-      if (fetched.last) return children;
+      records.push(...fetched.records);
+      warnings.push(...fetched.warnings);
+      if (fetched.last) return { records, warnings };
     }
   }
 
@@ -58,7 +64,7 @@ export function createFetchChildren(options: FetchChildrenOptions): WalkPagesInp
     return others.length === 0;
   }
 
-  async function fetchOrNone(parentKey: string, signal: AbortSignal): Promise<unknown[] | undefined> {
+  async function fetchOrNone(parentKey: string, signal: AbortSignal): Promise<Children | undefined> {
     try {
       const children = await fetchAll(parentKey, signal);
       notFoundLeft = MAX_NOT_FOUND - 1;
@@ -71,7 +77,7 @@ export function createFetchChildren(options: FetchChildrenOptions): WalkPagesInp
         notFoundLeft = MAX_NOT_FOUND;
       }
       notFoundLeft -= 1;
-      return [];
+      return NO_CHILDREN;
     }
   }
 
@@ -79,13 +85,13 @@ export function createFetchChildren(options: FetchChildrenOptions): WalkPagesInp
     const parentKey = await parentAt(page);
     // The store says when the walk ends: when no parent is left.
     const about = { totalPages: cursor.totalPages, totalRecords: null, last: false, parentKey };
-    if (parentKey === undefined) return { records: [], ...about };
+    if (parentKey === undefined) return { ...NO_CHILDREN, ...about };
     // Alone, since an endpoint that is not there would be asked in vain by all at once.
     await first;
     const fetching = fetchOrNone(parentKey, signal);
     first ??= fetching;
-    const records = await fetching;
-    return records === undefined ? undefined : { records, ...about };
+    const children = await fetching;
+    return children === undefined ? undefined : { ...children, ...about };
   };
 }
 

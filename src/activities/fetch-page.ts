@@ -2,7 +2,7 @@
 import { sleep } from '@temporalio/activity';
 import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
-import type { Pagination } from '../maesn/envelope.js';
+import type { ListAnswer } from '../maesn/envelope.js';
 import { resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import type { TargetSystems } from '../spec/target-systems.js';
@@ -17,6 +17,8 @@ export interface FetchedPage {
   readonly totalRecords: number | null;
   /** Whether the walk ends with this page. */
   readonly last: boolean;
+  /** What Maesn warned of. May quote records. */
+  readonly warnings: readonly string[];
   /** Of children, whose pages are their parents. */
   readonly parentKey?: string | undefined;
 }
@@ -122,7 +124,7 @@ function toQuery({ targetSystems, connection, pageLimit, wanted: { resource, pag
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
   { wanted: { resource, page }, pageLimit }: FetchPageInput,
-  { records, pagination }: { readonly records: readonly unknown[]; readonly pagination: Pagination },
+  { records, pagination, warnings }: Extract<ListAnswer, { kind: 'page' }>,
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;
   const endReached = totalPages === null ? records.length !== pageLimit : page >= totalPages;
@@ -130,6 +132,7 @@ function toPage(
     records,
     totalPages,
     totalRecords: pagination?.total ?? null,
+    warnings,
     last: !resourceRow(resource).paged || records.length === 0 || endReached,
   };
 }

@@ -53,12 +53,17 @@ export function createDecideDeletes({ store }: ActivityDependencies) {
 }
 
 export function createReadHints({ store }: ActivityDependencies) {
-  /** Of these resources, those that webhooks have hinted at and that nobody has begun to pull since. */
+  /** Of these resources, those that webhooks have hinted at, that nobody has begun to pull since, and that are offered. */
   return async function readHints(
     input: OfConnection & { readonly resources: readonly Resource[] },
   ): Promise<Resource[]> {
-    const hinted = await store.webhooks.hints(input.connectionId);
-    return hinted.filter((resource) => input.resources.includes(resource));
+    const { connectionId, resources } = input;
+    const [hinted, unsupported] = await Promise.all([
+      store.webhooks.hints(connectionId),
+      store.capabilities.unsupported(connectionId),
+    ]);
+    const leftOut = new Set(unsupported.map(({ resource }) => resource));
+    return hinted.filter((resource) => resources.includes(resource) && !leftOut.has(resource));
   };
 }
 

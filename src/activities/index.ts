@@ -11,6 +11,7 @@ import { createCheckLogin } from './check-login.js';
 import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
+import { createReadUnsupported } from './read-unsupported.js';
 import {
   createOpenReauthorization,
   createProbeConnection,
@@ -24,6 +25,7 @@ import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subs
 export function createActivities(dependencies: ActivityDependencies) {
   return {
     pullResource: createPullResource(dependencies),
+    readUnsupported: safely(createReadUnsupported(dependencies)),
     readHolds: safely(createReadHolds(dependencies)),
     pauseConnection: safely(createPauseConnection(dependencies)),
     decideDeletes: safely(createDecideDeletes(dependencies)),

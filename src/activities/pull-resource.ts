@@ -16,6 +16,8 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { createFetchChildren } from './fetch-children.js';
 import { fetchPage } from './fetch-page.js';
+import { createLearn } from './learn.js';
+import type { Learning } from './learn.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
 import { createSender } from './send.js';
 import type { Sender } from './send.js';
@@ -27,6 +29,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, targetSystems, options } = dependencies;
   const tellStuck = createTellStuck(dependencies);
   const tellWithheld = createTellWithheld(dependencies);
+  const learn = createLearn(dependencies);
 
   return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
@@ -36,6 +39,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
     let sender: Sender | undefined;
+    let learning: Learning | undefined;
 
     try {
       const opened = await openConnection(store, connectionId);
@@ -44,6 +48,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
       if (holds.length > 0) return HELD;
       const connection = requireAuthorization(opened);
+      learning = learn(connection, resource);
       const begin = { connectionId, resource, walkId, now: new Date(), fullEveryMs: options.fullWalkEveryMs };
       let cursor = await store.walks.begin(begin);
       walk = toCounts(cursor);
@@ -89,6 +94,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
             task = undefined;
             attempt.progressed({ task: undefined });
             await sender?.answered(pages.length);
+            await learning?.answered(pages);
             return saved;
           },
         });
@@ -103,6 +109,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       const error: unknown = thrown instanceof PageError ? thrown.cause : thrown;
       if (isMaesnError(error) && error.failure.type === 'TooManyRequests') await sender?.slowDown();
       const failure = attempt.toFailure(error, { keyVersion, walk });
+      await learning?.failed(failure);
       await tellStuck(input, failure);
       throw failure;
     } finally {

@@ -1,5 +1,6 @@
 /** Telling the application: an event in the outbox, and the Workflow that delivers it. */
 import { ApplicationFailure } from '@temporalio/activity';
+import { z } from 'zod';
 import type { NewEvent } from '../store/index.js';
 import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
@@ -12,13 +13,21 @@ const STUCK_AFTER = 3;
 export function createTell({ store, temporal, taskQueue, options }: ActivityDependencies) {
   return async function tell(event: NewEvent): Promise<void> {
     const { connectionId } = event;
-    await store.events.add(event);
+    const incident =
+      connectionId === null ? undefined : await store.incidents.explaining(connectionId, failureTypesOf(event));
+    await store.events.add(
+      incident === undefined
+        ? event
+        : { ...event, incidentId: incident.id, data: { ...event.data, incidentId: incident.id } },
+    );
     if (options.eventReceiver === undefined) {
       // Nobody delivers them, so nobody else would ever clear them away.
       const before = new Date(Date.now() - options.keepEventsForMs);
       return store.events.prune({ connectionId, before, undelivered: true });
     }
-    await temporal.workflow.signalWithStart('deliverEvents', { taskQueue, ...deliverEventsStart(connectionId) });
+    // Unless there was something to deliver before: whoever should have said so may have died.
+    if (incident !== undefined && (await store.events.nextUndelivered(connectionId)) === undefined) return;
+    await temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(connectionId, taskQueue));
   };
 }
 
@@ -50,4 +59,21 @@ export function createTellWithheld(dependencies: ActivityDependencies) {
       await tell({ connectionId, type: 'sync.deletes_withheld', occasion, data: { resource, gone, listed } });
     }
   };
+}
+
+const stuck = z.object({ type: z.string() });
+const failed = z.object({
+  failure: z.object({ type: z.string() }).optional(),
+  resources: z.record(z.string(), z.object({ status: z.string(), failure: z.object({ type: z.string() }).optional() })),
+});
+
+/** What an event says has failed: where an incident explains all of it, the incident is what the application is told of. */
+function failureTypesOf({ type, data }: NewEvent): string[] {
+  if (type === 'sync.stuck') return [stuck.parse(data).type];
+  if (type !== 'sync.failed') return [];
+  const { failure, resources } = failed.parse(data);
+  const ofResources = Object.values(resources).flatMap((report) =>
+    report.status === 'failed' ? [report.failure?.type ?? 'Unexpected'] : [],
+  );
+  return failure === undefined ? ofResources : [failure.type, ...ofResources];
 }

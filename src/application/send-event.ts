@@ -96,7 +96,11 @@ export function createSendEvent(options: SendEventOptions): SendEvent {
 }
 
 export function toBody({ type, createdAt, connectionId, data }: SentEvent): string {
-  return JSON.stringify({ type, timestamp: createdAt.toISOString(), data: { connectionId, ...data } });
+  return JSON.stringify({
+    type,
+    timestamp: createdAt.toISOString(),
+    data: connectionId === null ? data : { connectionId, ...data },
+  });
 }
 
 const ALLOW = 'set MAESN_SYNC_EVENTS_ALLOW_PRIVATE=true if that is meant';

@@ -71,7 +71,7 @@ export function createBackend(options: BackendOptions): BackendApp {
       ? undefined
       : `${temporalUi.url}/namespaces/${temporalUi.namespace}/workflows/${encodeURIComponent(workflowId)}`;
   const api = createRoutes({ sync, toTemporalUi });
-  for (const path of ['/connections', '/connections/*', '/syncs', '/syncs/*', '/events', '/events/*']) {
+  for (const path of ['/connections', '/connections/*', '/syncs', '/syncs/*', '/events', '/events/*', '/incidents']) {
     app.use(path, limitBody(), requireJson);
   }
   const document = openApiDocument(api, { version: options.version, publicUrl, secured: tokens.length > 0 });

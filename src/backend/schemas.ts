@@ -12,6 +12,7 @@ import {
   resourceName,
   startSyncOptions,
 } from '../client/inputs.js';
+import { INCIDENT_KINDS } from '../spec/incidents.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
 import { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from '../store/index.js';
 
@@ -74,6 +75,14 @@ export const eventsQuery = z.strictObject({
   connectionId: connectionId.optional(),
 });
 
+export const incidentsQuery = z.strictObject({
+  open: queryFlag.optional().meta({ type: 'boolean', default: false, description: 'Those that are not over alone.' }),
+  before: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta(queryIntDoc(1, Number.MAX_SAFE_INTEGER)),
+  limit: queryInt(1, 1_000)
+    .optional()
+    .meta(queryIntDoc(1, 1_000, 100)),
+});
+
 export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
 export const startSync = startSyncOptions.meta({ id: 'StartSync' });
 export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
@@ -111,7 +120,7 @@ const resourceReport = z
       description: 'How often the list was read, because it changed meanwhile; the counts are those of the last time.',
     }),
     verified: z.boolean().optional().meta({
-      description: 'Of a walk that has ended: whether it can have missed nothing.',
+      description: 'Of a walk that has ended: whether every record that was listed all the while is in the store.',
     }),
     deleted: count.optional().meta({ description: 'Records that were found to be gone, and marked as deleted.' }),
     retries: count,
@@ -162,6 +171,9 @@ export const syncStatus = z
     resource: z.enum(RESOURCE_NAMES).optional(),
     cycle: count.optional(),
     nextCycleAt: time.optional(),
+    failedCycles: count
+      .optional()
+      .meta({ description: 'In a row, that brought nothing: with each, the next is later.' }),
     retry: z
       .object({
         type: z.string(),
@@ -179,9 +191,43 @@ export const syncStatus = z
     resources: reports,
     lastReport: z.object({ startedAt: time, endedAt: time, resources: reports }).optional(),
     freshness: z.partialRecord(z.enum(RESOURCE_NAMES), z.object({ asOf: time })),
+    notOffered: z
+      .partialRecord(
+        z.enum(RESOURCE_NAMES),
+        z.object({ type: z.string(), status: count.optional(), checkedAt: time, recheckAt: time }),
+      )
+      .meta({ description: 'What the target system does not offer; not asked for until `recheckAt`.' }),
     temporalUi: z.url().optional().meta({ description: 'The Workflow in the Temporal UI.' }),
   })
   .meta({ id: 'SyncStatus' });
+
+export const resource = z
+  .object({
+    resource: z.enum(RESOURCE_NAMES),
+    offered: z.boolean().nullable().meta({ description: 'As it last answered; null: it has not answered yet.' }),
+    reason: z.object({ type: z.string(), status: count.optional() }).nullable(),
+    checkedAt: time.nullable(),
+    recheckAt: time.nullable().meta({ description: 'Until then it is not asked for.' }),
+    asOf: time.nullable(),
+    warnings: z
+      .array(z.object({ text: z.string(), count, firstAt: time, lastAt: time }))
+      .meta({ description: 'What Maesn warned of, newest first. May quote a record.' }),
+  })
+  .meta({ id: 'Resource' });
+
+export const resourceList = z.object({ items: z.array(resource) }).meta({ id: 'ResourceList' });
+
+export const incident = z
+  .object({
+    id: count,
+    kind: z.enum(INCIDENT_KINDS),
+    targetSystem: z.string().nullable().meta({ description: 'null: all that is asked.' }),
+    openedAt: time,
+    lastSeenAt: time,
+    closedAt: time.nullable(),
+    connections: count.meta({ description: 'How many it concerned at once, at most.' }),
+  })
+  .meta({ id: 'Incident' });
 
 export const login = z.object({ loginUrl: z.url(), expiresAt: time }).meta({ id: 'Login' });
 
@@ -200,12 +246,13 @@ export const event = z
   .object({
     id: count,
     type: z.enum(EVENT_TYPES),
-    connectionId: z.string(),
+    connectionId: z.string().nullable().meta({ description: 'null: of no single connection.' }),
     data: z.record(z.string(), z.unknown()),
     createdAt: time,
     deliveredAt: time.nullable(),
     attempts: count,
     lastError: z.string().nullable(),
+    incidentId: count.nullable().meta({ description: 'What explains it and was told in its place.' }),
   })
   .meta({ id: 'Event' });
 
@@ -232,4 +279,5 @@ export const connectionPage = pageOf('ConnectionPage', connection);
 export const syncPage = pageOf('SyncPage', syncStatus);
 export const recordPage = pageOf('RecordPage', record);
 export const eventPage = pageOf('EventPage', event);
+export const incidentPage = pageOf('IncidentPage', incident);
 export const journalPage = pageOf('JournalPage', journalEntry);

@@ -4,10 +4,12 @@ import {
   connection,
   connectionPage,
   eventPage,
+  incidentPage,
   journalPage,
   login,
   record,
   recordPage,
+  resourceList,
   startedSync,
   syncPage,
   syncStatus,
@@ -103,6 +105,10 @@ export function createApi(args: ApiArgs, config: Config) {
       ask('POST', `${of(id)}/sync/deletes`, { content: { decision } }),
     syncNow: (id: string) => ask('POST', `${of(id)}/sync/now`),
     retryNow: (id: string) => ask('POST', `${of(id)}/sync/retry`),
+    resources: (id: string) => get(resourceList, `${of(id)}/resources`),
+    recheckResource: (id: string, resource: string) =>
+      ask('POST', `${of(id)}/resources/${encodeURIComponent(resource)}/recheck`),
+    incidents: (query: Query) => get(incidentPage, '/incidents', query),
     records: (id: string, resource: string, query: Query) =>
       get(recordPage, `${of(id)}/resources/${encodeURIComponent(resource)}/records`, query),
     record: (id: string, resource: string, key: string) =>

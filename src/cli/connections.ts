@@ -188,9 +188,10 @@ const eventsList = command({
         items.map((one) => [
           String(one.id),
           one.createdAt,
-          one.connectionId,
+          one.connectionId ?? '',
           one.type,
-          one.deliveredAt ?? `no, ${one.attempts} attempts`,
+          one.deliveredAt ??
+            (one.incidentId === null ? `no, ${one.attempts} attempts` : `no, incident ${one.incidentId}`),
           one.lastError ?? '',
         ]),
       );

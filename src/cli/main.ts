@@ -3,6 +3,7 @@ import { defineCommand } from 'citty';
 
 const services = () => import('./services.js');
 const connections = () => import('./connections.js');
+const resources = () => import('./resources.js');
 const syncs = () => import('./syncs.js');
 
 export const main = defineCommand({
@@ -17,6 +18,8 @@ export const main = defineCommand({
     reauthorized: async () => (await connections()).reauthorized,
     sync: async () => (await syncs()).sync,
     stuck: async () => (await syncs()).stuck,
+    resources: async () => (await resources()).resources,
+    incidents: async () => (await resources()).incidents,
     records: async () => (await connections()).records,
     journal: async () => (await connections()).journal,
     events: async () => (await connections()).events,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand } from 'citty';
 import type { z } from 'zod';
 import type { syncStatus } from '../backend/schemas.js';
+import { keysOf } from '../spec/table.js';
 import { API_ARGS, createApi } from './api.js';
 import type { Api } from './api.js';
 import { printJson, printTable } from './output.js';
@@ -99,18 +100,24 @@ const status = command({
   },
 });
 
-function printStatus({ connection, state, summary, resources, lastReport, freshness, temporalUi }: Status): void {
+function printStatus(one: Status): void {
+  const { connection, state, summary, resources, lastReport, freshness, notOffered, temporalUi } = one;
   say(`${connection.connectionId} (${connection.targetSystem}): ${state}`);
   say(summary);
   const reports = state === 'Idle' ? (lastReport?.resources ?? resources) : resources;
-  const rows = Object.entries(reports).map(([name, report]) => [
-    name,
-    report?.status ?? '',
-    `${report?.pages ?? 0}${report?.totalPages === undefined ? '' : ` of ${report.totalPages}`}`,
-    String(report?.records ?? 0),
-    Object.entries(freshness).find(([resource]) => resource === name)?.[1]?.asOf ?? '',
-    report?.failure?.message ?? '',
-  ]);
+  const rows = keysOf(reports).map((name) => {
+    const report = reports[name];
+    return [
+      name,
+      report?.status ?? '',
+      `${report?.pages ?? 0}${report?.totalPages === undefined ? '' : ` of ${report.totalPages}`}`,
+      String(report?.records ?? 0),
+      freshness[name]?.asOf ?? '',
+      notOffered[name] === undefined
+        ? (report?.failure?.message ?? '')
+        : `not offered by ${connection.targetSystem}; asked again on ${notOffered[name].recheckAt}`,
+    ];
+  });
   if (rows.length > 0) printTable(['resource', 'status', 'pages', 'records', 'as of', 'failure'], rows);
   if (temporalUi !== undefined) say(temporalUi);
 }

@@ -3,14 +3,21 @@ import { deliverEventsStart } from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
-import { connectionId, eventIds, eventsOptions } from './inputs.js';
+import { connectionId, eventIds, eventsOptions, incidentsOptions } from './inputs.js';
 
-export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' | 'latestEvents' | 'replayEvents'> {
+export function createEvents(
+  context: ClientContext,
+): Pick<MaesnSync, 'events' | 'latestEvents' | 'replayEvents' | 'incidents'> {
   const { temporal, store, taskQueue, actor } = context;
   return {
     events: async (options = {}) => store.events.list(parseInput(eventsOptions, options)),
 
     latestEvents: (id, limit) => store.events.latest(parseInput(connectionId, id), limit),
+
+    async incidents(options = {}) {
+      const { open, ...which } = parseInput(incidentsOptions, options);
+      return open ? store.incidents.open() : store.incidents.list(which);
+    },
 
     async replayEvents(given) {
       const ids = parseInput(eventIds, given);
@@ -22,9 +29,12 @@ export function createEvents(context: ClientContext): Pick<MaesnSync, 'events' |
       if (missing.length > 0) throw new MaesnSyncError('EventNotFound', `There is no event ${missing.join(', ')}.`);
       for (const id of await store.events.replay(ids)) {
         const replayed = found.flatMap((event) => (event?.connectionId === id ? [event.id] : []));
-        await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
-        await callTemporal(id, () =>
-          temporal.workflow.signalWithStart('deliverEvents', { taskQueue, ...deliverEventsStart(id) }),
+        // The journal is one of connections.
+        if (id !== null) {
+          await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
+        }
+        await callTemporal(id ?? '', () =>
+          temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(id, taskQueue)),
         );
       }
       return found.filter((event) => event !== undefined);

@@ -100,6 +100,12 @@ export const journalOptions = z.strictObject({
   limit: z.number().int().min(1).max(1_000).default(100),
 });
 
+export const incidentsOptions = z.strictObject({
+  open: z.boolean().default(false),
+  beforeId: z.number().int().min(1).optional(),
+  limit: z.number().int().min(1).max(1_000).default(100),
+});
+
 /** The key of a child holds its parent's too. */
 export const recordKey = text(2_000);
 

@@ -13,7 +13,7 @@ import { optionalTsToDate } from '@temporalio/common/lib/time.js';
 import { z } from 'zod';
 import { keysOf } from '../spec/table.js';
 import type { Resource } from '../spec/resources.js';
-import type { Connection, Cursor, Hold, HoldKind, Store } from '../store/index.js';
+import type { Connection, Cursor, Hold, HoldKind, NotOffered, Store } from '../store/index.js';
 import { isFailureDetails, statusQuery, syncConnectionId } from '../workflows/messages.js';
 import type { ResourceReport, SyncReport, SyncState } from '../workflows/messages.js';
 import { summarize } from './summary.js';
@@ -64,6 +64,8 @@ export interface SyncStatus {
   /** A set: the connection runs when it is empty. */
   readonly holds: readonly ConnectionHold[];
   readonly nextCycleAt?: Date | undefined;
+  /** How many cycles in a row have brought nothing at all; with each, the next is later. */
+  readonly failedCycles?: number | undefined;
   /** Set while a failed request waits for its next attempt. */
   readonly retry?: SyncRetry | undefined;
   /** Why it ended, when it did not end well. */
@@ -72,6 +74,8 @@ export interface SyncStatus {
   readonly lastReport?: SyncReport | undefined;
   /** Of every resource that was ever pulled to its end. */
   readonly freshness: Partial<Record<Resource, Freshness>>;
+  /** What the target system does not offer, and is not asked for until `recheckAt`. */
+  readonly notOffered: Partial<Record<Resource, Omit<NotOffered, 'resource'>>>;
   /** All of the above in a sentence: what runs or waits, why, until when, and who must act. */
   readonly summary: string;
 }
@@ -81,10 +85,11 @@ const QUERY_DEADLINE_MS = 5_000;
 
 export async function readSyncStatus(temporal: Client, store: Store, connection: Connection): Promise<SyncStatus> {
   const { connectionId } = connection;
-  const [sync, holds, cursors] = await Promise.all([
+  const [sync, holds, cursors, unsupported] = await Promise.all([
     readSync(temporal, connectionId),
     store.holds.list(connectionId),
     store.walks.list(connectionId),
+    store.capabilities.unsupported(connectionId),
   ]);
   const status = {
     connection,
@@ -97,6 +102,7 @@ export async function readSyncStatus(temporal: Client, store: Store, connection:
     freshness: Object.fromEntries(
       cursors.flatMap(({ resource, watermark }) => (watermark === null ? [] : [[resource, { asOf: watermark }]])),
     ),
+    notOffered: Object.fromEntries(unsupported.map(({ resource, ...about }) => [resource, about])),
   };
   return { ...status, summary: summarize(status) };
 }
@@ -117,7 +123,7 @@ function awaitingHold({ status, awaitingSince, createdAt }: Connection): Connect
   return [{ kind: 'reauthorization', placedBy: 'Maesn', reason, since: awaitingSince ?? createdAt }];
 }
 
-type Sync = Omit<SyncStatus, 'connection' | 'workflowId' | 'holds' | 'freshness' | 'summary'>;
+type Sync = Omit<SyncStatus, 'connection' | 'workflowId' | 'holds' | 'freshness' | 'notOffered' | 'summary'>;
 
 async function readSync(temporal: Client, connectionId: string): Promise<Sync> {
   const handle = temporal.workflow.getHandle(syncConnectionId(connectionId));

@@ -23,7 +23,7 @@ function holdSentence({ connection }: Summarized, hold: Summarized['holds'][numb
 }
 
 function stateSentence(status: Summarized, now: Date): string | undefined {
-  const { state, resource, retry, nextCycleAt, failure, since, holds } = status;
+  const { state, resource, retry, failure, since, holds } = status;
   if (retry !== undefined) return retrySentence(status, retry, now);
   const on = since === undefined ? '' : ` on ${moment(since)}`;
   const goesOn = holds.length > 0 ? goesOnAt(resource) : 'About to go on.';
@@ -31,7 +31,7 @@ function stateSentence(status: Summarized, now: Date): string | undefined {
     NotStarted: 'No sync was started yet.',
     Unknown: 'It runs, but no Worker answers: start one, or look at its logs.',
     Syncing: syncingSentence(status),
-    Idle: nextCycleAt === undefined ? 'About to begin.' : `Up to date; next cycle at ${moment(nextCycleAt)}.`,
+    Idle: idleSentence(status),
     Completed: `Completed${on}.`,
     Failed: failure?.message ?? 'It failed.',
     Cancelled: `Cancelled${on}.`,
@@ -40,6 +40,13 @@ function stateSentence(status: Summarized, now: Date): string | undefined {
     Paused: goesOn,
     Held: goesOn,
   }[state];
+}
+
+function idleSentence({ nextCycleAt, failedCycles = 0 }: Summarized): string {
+  if (nextCycleAt === undefined) return 'About to begin.';
+  if (failedCycles === 0) return `Up to date; next cycle at ${moment(nextCycleAt)}.`;
+  const cycles = failedCycles === 1 ? '1 failed cycle' : `${failedCycles} failed cycles in a row`;
+  return `Asked less often: ${cycles}, next at ${moment(nextCycleAt)}.`;
 }
 
 function goesOnAt(resource: string | undefined): string | undefined {

@@ -121,8 +121,7 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     const about = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     if (!response.ok) {
       // Maesn may quote what it was sent: no key may travel on in a failure.
-      const withoutApiKey = (body ?? '').replaceAll(options.apiKey, '[API key]');
-      const quoted = accountKey === undefined ? withoutApiKey : withoutApiKey.replaceAll(accountKey, '[account key]');
+      const quoted = withoutKeys(body ?? '', accountKey);
       throw fail(classifyStatus(status), `answered ${status}`, { ...about, ...parseErrorBody(parseJson(quoted)) });
     }
     if (body === undefined) {
@@ -133,6 +132,20 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
       );
     }
     return { status, body };
+  }
+
+  function withoutKeys(text: string, accountKey: string | undefined): string {
+    const withoutApiKey = text.replaceAll(options.apiKey, '[API key]');
+    return accountKey === undefined ? withoutApiKey : withoutApiKey.replaceAll(accountKey, '[account key]');
+  }
+
+  /** The same holds for what Maesn warns of. */
+  function quote<Answer extends ListAnswer | TaskAnswer>(
+    answer: Answer,
+    { accountKey }: { readonly accountKey: string },
+  ): Answer {
+    if (answer.kind !== 'page') return answer;
+    return { ...answer, warnings: answer.warnings.map((warning) => withoutKeys(warning, accountKey)) };
   }
 
   async function sendForJson(request: SentRequest): Promise<unknown> {
@@ -149,12 +162,11 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
   }
 
   return {
-    list: (request) => sendAndParse({ method: 'GET', ...request }, parseListAnswer),
-    task: (taskId, request) =>
-      sendAndParse(
-        { method: 'GET', ...request, path: `/accounting/asyncTask/${encodeURIComponent(taskId)}` },
-        parseTaskAnswer,
-      ),
+    list: async (request) => quote(await sendAndParse({ method: 'GET', ...request }, parseListAnswer), request),
+    task: async (taskId, request) => {
+      const path = `/accounting/asyncTask/${encodeURIComponent(taskId)}`;
+      return quote(await sendAndParse({ method: 'GET', ...request, path }, parseTaskAnswer), request);
+    },
     probePath: options.probePath,
     probe: async (request) => {
       await sendForJson({ method: 'GET', ...request, path: options.probePath });

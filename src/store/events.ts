@@ -1,5 +1,5 @@
 /** The outbox: what the application must be told, in the order in which it happened. */
-import { and, count, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm';
+import { and, count, desc, eq, gt, inArray, isNotNull, isNull, lt, or, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
 import { events } from './schema.js';
 import type { EventData, EventType } from './schema.js';
@@ -8,7 +8,8 @@ export interface Event {
   /** Grows; where a reader got to. */
   readonly id: number;
   readonly type: EventType;
-  readonly connectionId: string;
+  /** `null`: of no single connection. */
+  readonly connectionId: string | null;
   /** Ids, counts and times; never a key, never a record. */
   readonly data: EventData;
   readonly createdAt: Date;
@@ -18,12 +19,15 @@ export interface Event {
   readonly attempts: number;
   /** Why the last attempt failed. */
   readonly lastError: string | null;
+  /** What explains it and was told in its place: it is not delivered, unless it is replayed. */
+  readonly incidentId: number | null;
 }
 
 export interface NewEvent extends Pick<Event, 'type' | 'connectionId'> {
   /** What makes this event another one than the last of its type. */
   readonly occasion: string;
   readonly data?: EventData;
+  readonly incidentId?: number | undefined;
 }
 
 export interface ListEventsOptions {
@@ -40,17 +44,20 @@ export interface Events {
   /** Newest first. */
   latest(connectionId: string, limit: number): Promise<Event[]>;
   find(id: number): Promise<Event | undefined>;
-  /** The oldest event of a connection that its application has not taken. */
-  nextUndelivered(connectionId: string): Promise<Event | undefined>;
-  /** How many events of a connection its application has not taken. */
-  countUndelivered(connectionId: string): Promise<number>;
+  /** The oldest event of a connection (or of none) that is to be delivered and has not been taken. */
+  nextUndelivered(connectionId: string | null): Promise<Event | undefined>;
+  /** How many of those there are. */
+  countUndelivered(connectionId: string | null): Promise<number>;
   delivered(id: number): Promise<void>;
   deliveryFailed(id: number, error: string): Promise<void>;
   /** To be delivered once more, under the same id. Answers the connections that it concerns. */
-  replay(ids: readonly number[]): Promise<string[]>;
-  /** Deletes what was delivered before that time; with `undelivered`, also what happened before it and was not. */
+  replay(ids: readonly number[]): Promise<(string | null)[]>;
+  /**
+   * Deletes what was delivered before that time, and what happened before it and is not to be delivered; with
+   * `undelivered`, also what should have been and was not.
+   */
   prune(options: {
-    readonly connectionId: string;
+    readonly connectionId: string | null;
     readonly before: Date;
     readonly undelivered: boolean;
   }): Promise<void>;
@@ -69,7 +76,9 @@ export function createEvents(db: Database): Events {
     deliveredAt: events.deliveredAt,
     attempts: events.attempts,
     lastError: events.lastError,
+    incidentId: events.incidentId,
   };
+  const isUndelivered = and(isNull(events.deliveredAt), isNull(events.incidentId));
   return {
     async add(event) {
       // One at a time: an id that becomes visible after a higher one would be missed by whoever reads on from there.
@@ -106,7 +115,7 @@ export function createEvents(db: Database): Events {
       const [event] = await db
         .select(columns)
         .from(events)
-        .where(and(eq(events.connectionId, connectionId), isNull(events.deliveredAt)))
+        .where(and(isOf(connectionId), isUndelivered))
         .orderBy(events.id)
         .limit(1);
       return event;
@@ -116,7 +125,7 @@ export function createEvents(db: Database): Events {
       const [row] = await db
         .select({ events: count() })
         .from(events)
-        .where(and(eq(events.connectionId, connectionId), isNull(events.deliveredAt)));
+        .where(and(isOf(connectionId), isUndelivered));
       return row?.events ?? 0;
     },
 
@@ -138,17 +147,23 @@ export function createEvents(db: Database): Events {
       if (ids.length === 0) return [];
       const replayed = await db
         .update(events)
-        .set({ deliveredAt: null, attempts: 0, lastError: null })
+        .set({ deliveredAt: null, attempts: 0, lastError: null, incidentId: null })
         .where(inArray(events.id, [...ids]))
         .returning({ connectionId: events.connectionId });
       return [...new Set(replayed.map(({ connectionId }) => connectionId))];
     },
 
     async prune({ connectionId, before, undelivered }) {
+      const wasDelivered = lt(events.deliveredAt, before);
+      const happened = lt(events.createdAt, before);
       const isOld = undelivered
-        ? or(lt(events.deliveredAt, before), and(isNull(events.deliveredAt), lt(events.createdAt, before)))
-        : lt(events.deliveredAt, before);
-      await db.delete(events).where(and(eq(events.connectionId, connectionId), isOld));
+        ? or(wasDelivered, and(isNull(events.deliveredAt), happened))
+        : or(wasDelivered, and(isNotNull(events.incidentId), happened));
+      await db.delete(events).where(and(isOf(connectionId), isOld));
     },
   };
+}
+
+function isOf(connectionId: string | null) {
+  return connectionId === null ? isNull(events.connectionId) : eq(events.connectionId, connectionId);
 }

@@ -1,5 +1,7 @@
 /** Everything maesn-sync remembers outside of Temporal. */
 import { sql } from 'drizzle-orm';
+import { createCapabilities } from './capabilities.js';
+import type { Capabilities } from './capabilities.js';
 import { createConnections } from './connections.js';
 import type { Connections } from './connections.js';
 import { openPglite, openPostgres } from './database.js';
@@ -8,6 +10,8 @@ import { createEvents } from './events.js';
 import type { Events } from './events.js';
 import { createHolds } from './holds.js';
 import type { Holds } from './holds.js';
+import { createIncidents } from './incidents.js';
+import type { Incidents } from './incidents.js';
 import { createJournal } from './journal.js';
 import type { Journal } from './journal.js';
 import { createLogins } from './logins.js';
@@ -22,13 +26,18 @@ import { createSealing } from './sealing.js';
 import type { Sealing } from './sealing.js';
 import { createWalks } from './walks.js';
 import type { Walks } from './walks.js';
+import { createWarnings } from './warnings.js';
+import type { Warnings } from './warnings.js';
 import { createWebhooks } from './webhooks.js';
 import type { Webhooks } from './webhooks.js';
 
 export interface Store {
+  readonly capabilities: Capabilities;
   readonly connections: Connections;
+  readonly incidents: Incidents;
   readonly paces: Paces;
   readonly walks: Walks;
+  readonly warnings: Warnings;
   readonly records: Records;
   readonly reauthorizations: Reauthorizations;
   readonly holds: Holds;
@@ -61,9 +70,12 @@ export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOpt
 
 export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Store {
   return {
+    capabilities: createCapabilities(db),
     connections: createConnections(db, sealing),
+    incidents: createIncidents(db),
     paces: createPaces(db),
     walks: createWalks(db),
+    warnings: createWarnings(db),
     records: createRecords(db),
     reauthorizations: createReauthorizations(db),
     holds: createHolds(db),
@@ -78,16 +90,27 @@ export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Stor
   };
 }
 
+export type { Capabilities, Capability, NotOffered } from './capabilities.js';
 export type { Connection, Connections, NewConnection } from './connections.js';
 export type { Event, Events, ListEventsOptions, NewEvent } from './events.js';
 export type { Hold, Holds } from './holds.js';
+export type { Incident, Incidents } from './incidents.js';
 export type { Journal, JournalEntry, NewJournalEntry } from './journal.js';
 export type { Login, Logins } from './logins.js';
 export type { Paces, ReservedTurns } from './paces.js';
 export type { Joined, ReauthorizationOutcome, Reauthorizations } from './reauthorizations.js';
 export type { ListRecordsOptions, Records, StoredRecord } from './records.js';
 export { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from './schema.js';
-export type { ConnectionStatus, EventData, EventType, HoldKind, JournalAction, LoginOutcome } from './schema.js';
+export type {
+  CapabilityReason,
+  ConnectionStatus,
+  EventData,
+  EventType,
+  HoldKind,
+  JournalAction,
+  LoginOutcome,
+} from './schema.js';
 export { SealingError } from './sealing.js';
 export type { Cursor, Walks } from './walks.js';
+export type { Warning, Warnings } from './warnings.js';
 export type { NewWebhookSubscription, RecordDeletion, WebhookSubscription, Webhooks } from './webhooks.js';

@@ -11,7 +11,9 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
 } from 'drizzle-orm/pg-core';
+import type { IncidentKind, Outcome } from '../spec/incidents.js';
 import type { PaceState } from '../spec/pace.js';
 import type { Resource } from '../spec/resources.js';
 
@@ -105,7 +107,7 @@ export const cursors = schema.table(
     previousFingerprint: text('previous_fingerprint'),
     /** Start of the last full walk that came to its end. */
     fullAt: time('full_at'),
-    /** Of the last walk that came to its end: whether nothing can have slipped through between its pages. */
+    /** Of the last walk that came to its end: whether it has missed no record that was listed all the while. */
     verified: boolean(),
     /** Records that this walk found to be gone. */
     deleted: integer().notNull().default(0),
@@ -172,12 +174,88 @@ export const paces = schema.table('paces', {
   state: jsonb().$type<PaceState>().notNull(),
 });
 
+/** Which resources a connection's target system offers, as its answers have told. */
+export const capabilities = schema.table(
+  'capabilities',
+  {
+    connectionId: connectionId(),
+    resource: text().$type<Resource>().notNull(),
+    supported: boolean().notNull(),
+    /** Of what is not supported: the failure type, and the status that said so. Never a part of the answer. */
+    reason: jsonb().$type<CapabilityReason>(),
+    /** Another key may open more. */
+    keyVersion: integer('key_version').notNull(),
+    checkedAt: time('checked_at').notNull().defaultNow(),
+    /** Until then it is not asked for; null = it is supported. */
+    recheckAt: time('recheck_at'),
+    /** When it was last answered; null = never. */
+    offeredAt: time('offered_at'),
+  },
+  (table) => [primaryKey({ columns: [table.connectionId, table.resource] })],
+);
+
+export interface CapabilityReason {
+  readonly type: string;
+  readonly status?: number | undefined;
+}
+
+/** What Maesn warned of in answers that it gave all the same. May quote a record: shown, and sent nowhere. */
+export const warnings = schema.table(
+  'warnings',
+  {
+    connectionId: connectionId(),
+    resource: text().$type<Resource>().notNull(),
+    /** Cut to 500 characters. */
+    text: text().notNull(),
+    /** In how many answers. */
+    count: integer().notNull(),
+    firstAt: time('first_at').notNull().defaultNow(),
+    lastAt: time('last_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.connectionId, table.resource, table.text] })],
+);
+
+/** What Maesn last answered for each connection: many that met the same at the same time are an incident. */
+export const outcomes = schema.table(
+  'outcomes',
+  {
+    connectionId: connectionId().primaryKey(),
+    outcome: text().$type<Outcome>().notNull(),
+    at: time('at').notNull().defaultNow(),
+  },
+  (table) => [index().on(table.at)],
+);
+
+export const incidents = schema.table(
+  'incidents',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    kind: text().$type<IncidentKind>().notNull(),
+    /** null = all that we ask. */
+    targetSystem: text('target_system'),
+    openedAt: time('opened_at').notNull().defaultNow(),
+    lastSeenAt: time('last_seen_at').notNull().defaultNow(),
+    closedAt: time('closed_at'),
+    /** How many connections it concerned at once, at most. */
+    connections: integer().notNull(),
+    /** Whether the application has been told of it as it stands. */
+    announced: boolean().notNull().default(false),
+  },
+  (table) => [
+    // One of a kind at a time.
+    uniqueIndex('incidents_open')
+      .on(table.kind, sql`coalesce(${table.targetSystem}, '')`)
+      .where(sql`closed_at is null`),
+  ],
+);
+
 /** What the application must be told, in the order in which it happened: the outbox of its webhook. */
 export const events = schema.table(
   'events',
   {
     id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-    connectionId: connectionId(),
+    /** null = of no single connection: an incident. */
+    connectionId: text('connection_id').references(() => connections.id, { onDelete: 'cascade' }),
     type: text().$type<EventType>().notNull(),
     /** Names the occasion, so that one occasion is one event however often the Activity that tells it is tried. */
     occasion: text().notNull(),
@@ -189,9 +267,14 @@ export const events = schema.table(
     attempts: integer().notNull().default(0),
     /** Why the last attempt failed. */
     lastError: text('last_error'),
+    /** What explains it and was told in its place: listed, not delivered. */
+    incidentId: bigint('incident_id', { mode: 'number' }),
   },
   (table) => [
     unique().on(table.connectionId, table.type, table.occasion),
+    uniqueIndex('events_of_no_connection')
+      .on(table.type, table.occasion)
+      .where(sql`connection_id is null`),
     index('events_undelivered')
       .on(table.connectionId, table.id)
       .where(sql`delivered_at is null`),
@@ -210,6 +293,8 @@ export const EVENT_TYPES = [
   'sync.failed',
   'sync.stuck',
   'sync.deletes_withheld',
+  'incident.opened',
+  'incident.closed',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];
@@ -274,6 +359,7 @@ export const JOURNAL_ACTIONS = [
   'deletes.withheld',
   'deletes.confirmed',
   'deletes.refused',
+  'resource.recheck_asked_for',
   'webhook.login_revoked',
   'event.replayed',
 ] as const;

@@ -41,7 +41,7 @@ export interface Cursor {
   readonly previousFingerprint: string | null;
   /** Start of the last full walk that came to its end. */
   readonly fullAt: Date | null;
-  /** Of the last walk that came to its end: whether it can have missed nothing. */
+  /** Of the last walk that came to its end: whether it has missed no record that was listed all the while. */
   readonly verified: boolean | null;
   /** Records that this walk found to be gone. */
   readonly deleted: number;

@@ -32,6 +32,7 @@ export const {
   pauseConnection,
   readHints,
   readHolds,
+  readUnsupported,
   remindReauthorization,
   resumeConnection,
   settleReauthorization,

@@ -9,6 +9,7 @@ import type { DeliverEventsInput } from './messages.js';
  */
 export async function deliverEvents(input: DeliverEventsInput): Promise<{ readonly delivered: number }> {
   const { connectionId } = input;
+  const of = connectionId === null ? 'incidents' : `connection ${connectionId}`;
   let added = false;
   let delivered = 0;
   setHandler(eventsAddedSignal, () => void (added = true));
@@ -16,10 +17,10 @@ export async function deliverEvents(input: DeliverEventsInput): Promise<{ readon
   for (let more = true; more || added;) {
     added = false;
     setCurrentDetails(
-      `Events of connection \`${connectionId}\`, in order; ${delivered} delivered since ${workflowInfo().startTime.toISOString()}. ` +
+      `Events of ${of}, in order; ${delivered} delivered since ${workflowInfo().startTime.toISOString()}. ` +
         'While the application does not take one, _Pending Activities_ says why and when it is sent again.',
     );
-    const result = await deliver.executeWithOptions({ summary: `events of ${connectionId}` }, [{ connectionId }]);
+    const result = await deliver.executeWithOptions({ summary: `events of ${of}` }, [{ connectionId }]);
     delivered += result.delivered;
     ({ more } = result);
     if (workflowInfo().continueAsNewSuggested && (more || added)) return continueAsNew<typeof deliverEvents>(input);

@@ -26,6 +26,8 @@ export interface SyncConnectionInput {
   readonly lastReport?: SyncReport | undefined;
   /** A webhook has hinted at something that the run before did not come to. */
   readonly hinted?: boolean | undefined;
+  /** How many cycles in a row, up to the one before, have brought nothing at all. */
+  readonly failedCycles?: number | undefined;
 }
 
 export type ResourceStatus = 'waiting' | 'syncing' | 'completed' | 'unsupported' | 'failed';
@@ -73,6 +75,8 @@ export interface SyncConnectionStatus {
   readonly nextCycleAt?: string | undefined;
   readonly resources: Partial<Record<Resource, ResourceReport>>;
   readonly lastReport?: SyncReport | undefined;
+  /** How many cycles in a row have brought nothing at all: with each, the next is later. */
+  readonly failedCycles?: number | undefined;
 }
 
 /** A hold as the Workflow shows it. */
@@ -183,8 +187,14 @@ export function deliverEventsId(connectionId: string): string {
   return `events/${connectionId}`;
 }
 
+/** And one for what is of no single connection; of each task queue, since several may share a namespace. */
+export function deliverIncidentsId(taskQueue: string): string {
+  // No connection is named like this.
+  return `events/@${taskQueue}`;
+}
+
 export interface DeliverEventsInput {
-  readonly connectionId: string;
+  readonly connectionId: string | null;
 }
 
 export interface DeliverEventsResult {
@@ -194,14 +204,15 @@ export interface DeliverEventsResult {
 }
 
 /** How everybody starts it who may: Workflow id, input, and the Signal that also reaches one that is just ending. */
-export function deliverEventsStart(connectionId: string) {
+export function deliverEventsStart(connectionId: string | null, taskQueue: string) {
   const args: [DeliverEventsInput] = [{ connectionId }];
   return {
-    workflowId: deliverEventsId(connectionId),
+    taskQueue,
+    workflowId: connectionId === null ? deliverIncidentsId(taskQueue) : deliverEventsId(connectionId),
     args,
     signal: eventsAddedSignal,
-    staticSummary: `events of ${connectionId} to the application`,
-    priority: sharedTurns(connectionId),
+    staticSummary: `events of ${connectionId ?? 'incidents'} to the application`,
+    priority: sharedTurns(connectionId ?? 'incidents'),
   };
 }
 
@@ -242,6 +253,16 @@ export interface PullTask {
   readonly taskId: string;
 }
 
+/** What a target system does not offer, and until when that is believed. Times in ISO 8601. */
+export type UnsupportedResources = Partial<Record<Resource, UnsupportedResource>>;
+
+export interface UnsupportedResource {
+  readonly type: string;
+  readonly status?: number | undefined;
+  readonly checkedAt: string;
+  readonly recheckAt: string;
+}
+
 /** How far a walk has come, as the store counts it. */
 export interface WalkCounts {
   readonly pages: number;
@@ -252,7 +273,7 @@ export interface WalkCounts {
   readonly totalPages?: number | undefined;
   /** How often the list was read, because it changed meanwhile; the counts are those of the last time. */
   readonly passes?: number | undefined;
-  /** Of a walk that has ended: whether it can have missed nothing. */
+  /** Of a walk that has ended: whether every record that was listed all the while is in the store. */
   readonly verified?: boolean | undefined;
   /** Records that a walk which has ended found to be gone. */
   readonly deleted?: number | undefined;

@@ -10,6 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
+import { cycleIntervalMs } from '../spec/cadence.js';
 import type { Resource } from '../spec/resources.js';
 import {
   decideDeletes,
@@ -18,6 +19,7 @@ import {
   pullResource,
   readHints,
   readHolds,
+  readUnsupported,
   resumeConnection,
   tellApplication,
 } from './activities.js';
@@ -40,6 +42,7 @@ import type {
   ResumeInput,
   SyncConnectionInput,
   SyncReport,
+  UnsupportedResources,
 } from './messages.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
@@ -66,6 +69,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   let hintDelayMs = HINT_DELAY_MS;
   let hintsPulledAt = 0;
   let holdsChanged = false;
+  let unsupported: UnsupportedResources = {};
 
   setHandler(statusQuery, () => state.status());
   setHandler(syncNowSignal, () => void (askedFor = true));
@@ -129,7 +133,12 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     state.startCycle();
     const startedAtMs = Date.now();
     await tell('sync.started', { cycle: state.status().cycle, resources: input.resources });
-    for (const resource of input.resources) await pull(resource, runId);
+    unsupported = await readUnsupported({ connectionId });
+    for (const resource of input.resources) {
+      const known = unsupported[resource];
+      if (known === undefined) await pull(resource, runId);
+      else state.skipped(resource, known);
+    }
     if (hinted && everyMs === undefined) await pullHinted();
 
     const report = state.report();
@@ -137,9 +146,13 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
     await condition(allHandlersFinished);
     if (everyMs !== undefined) {
+      const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
+      // One that brought nothing may have taken long to do so: the pause after it is a whole one.
+      const from = failedCycles === 0 ? startedAtMs : Date.now();
       return await continueAsNew<typeof syncConnection>({
         ...input,
-        dueAt: startedAtMs + everyMs,
+        failedCycles,
+        dueAt: from + cycleIntervalMs(everyMs, failedCycles),
         cycle: state.status().cycle + 1,
         lastReport: report,
         // What was hinted at meanwhile is pulled by the run that waits for the next cycle.
@@ -233,6 +246,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
             throw await failed(expired(connectionId));
           }
           state.reauthorized();
+          // A new key may open more.
+          unsupported = await readUnsupported({ connectionId });
           continue;
         }
         if (!concernsOneResource(cause)) throw await failed(ApplicationFailure.nonRetryable(cause.message, cause.type));

@@ -1,5 +1,6 @@
 /** What a sync knows of itself; status, report and the text in the Temporal UI are all derived from it. */
 import { setCurrentDetails } from '@temporalio/workflow';
+import { meansNotOffered } from '../spec/capabilities.js';
 import { isFailureType } from '../spec/error-guide.js';
 import type { Resource } from '../spec/resources.js';
 import type { FailureCause } from './failures.js';
@@ -11,6 +12,7 @@ import type {
   SyncConnectionStatus,
   SyncReport,
   SyncState,
+  UnsupportedResource,
 } from './messages.js';
 
 const NOTHING_YET: ResourceReport = {
@@ -24,7 +26,8 @@ const NOTHING_YET: ResourceReport = {
 
 export function createSyncState(input: SyncConnectionInput) {
   const resources = new Map<Resource, ResourceReport>(input.resources.map((resource) => [resource, NOTHING_YET]));
-  const { cycle = 1, lastReport, dueAt } = input;
+  const { cycle = 1, lastReport, dueAt, failedCycles = 0 } = input;
+  const skipped = new Set<Resource>();
   let startedAt: string | undefined;
   let resource: Resource | undefined;
   let holds: readonly HoldReport[] = [];
@@ -63,6 +66,7 @@ export function createSyncState(input: SyncConnectionInput) {
       nextCycleAt: startedAt === undefined && dueAt !== undefined ? new Date(dueAt).toISOString() : undefined,
       resources: Object.fromEntries(resources),
       lastReport,
+      failedCycles,
     };
   }
 
@@ -93,6 +97,13 @@ export function createSyncState(input: SyncConnectionInput) {
       resources.set(next, { ...NOTHING_YET, status: 'syncing' });
       show();
     },
+    /** It need not be asked for. */
+    skipped(of: Resource, known: UnsupportedResource) {
+      const { type, checkedAt, recheckAt } = known;
+      skipped.add(of);
+      const message = `Not offered: answered ${known.status ?? type} on ${checkedAt}. Asked again on ${recheckAt}.`;
+      change(of, { ...NOTHING_YET, status: 'unsupported', failure: { type, message } });
+    },
     endResource() {
       isPulling = false;
       show();
@@ -122,7 +133,7 @@ export function createSyncState(input: SyncConnectionInput) {
     gaveUp(cause: FailureCause) {
       if (resource === undefined) return;
       const { type, message, details } = cause;
-      const unsupported = (type === 'NotFound' || type === 'MethodNotAllowed') && details?.page === 1;
+      const unsupported = meansNotOffered({ type, page: details?.page });
       change(resource, {
         ...details?.walk,
         status: unsupported ? 'unsupported' : 'failed',
@@ -139,6 +150,11 @@ export function createSyncState(input: SyncConnectionInput) {
     report(): SyncReport {
       return { startedAt: startedAt ?? now(), endedAt: now(), resources: Object.fromEntries(resources) };
     },
+    /** Nothing that was asked for has come. */
+    get isInVain() {
+      const asked = [...resources].filter(([of]) => !skipped.has(of));
+      return asked.length > 0 && asked.every(([, { status: of }]) => of === 'failed');
+    },
     failedResources(): Resource[] {
       return [...resources].filter(([, { status: of }]) => of === 'failed').map(([of]) => of);
     },
@@ -154,10 +170,10 @@ export function concernsOneResource(cause: FailureCause): boolean {
 
 /** Markdown for the Temporal UI. */
 function describe(status: SyncConnectionStatus): string {
-  const { state, since, resource, holds, nextCycleAt, resources } = status;
+  const { state, since, resource, holds, nextCycleAt, resources, failedCycles = 0 } = status;
   const held = holds.map(({ placedBy, reason, since: from }) => `${reason} (${placedBy}, since ${from})`).join('; ');
   const why = {
-    Idle: `The next cycle starts at ${nextCycleAt ?? 'once'}.`,
+    Idle: `${failedCycles === 0 ? '' : `Asked less often: ${failedCycles} failed cycles in a row. `}The next cycle starts at ${nextCycleAt ?? 'once'}.`,
     Syncing: `Pulling \`${resource ?? '...'}\`.`,
     AwaitingReauthorization: `Stopped at \`${resource ?? '...'}\`: the end user must sign in again, and the application was told. It goes on at the same page.`,
     Paused: `Paused: ${held}`,

@@ -14,7 +14,7 @@ import { EVENT_TYPES } from '../../src/store/index.js';
 const bodySchema = z.strictObject({
   type: z.enum(EVENT_TYPES),
   timestamp: z.iso.datetime(),
-  data: z.looseObject({ connectionId: z.string() }),
+  data: z.looseObject({ connectionId: z.string().optional() }),
 });
 
 export interface Delivery extends z.infer<typeof bodySchema> {

@@ -1,22 +1,31 @@
 import { html } from 'hono/html';
-import type { ConnectionHold, Event, JournalEntry, ResourceReport, SyncStatus } from '../../client.js';
+import type { ConnectionHold, Event, Incident, JournalEntry, ResourceStatus, SyncStatus } from '../../client.js';
 import { keysOf } from '../../spec/table.js';
-import type { Resource } from '../../spec/resources.js';
 import { showActions } from './actions.js';
+import { showIncidents } from './incidents.js';
 import { showAge, showMoment, toWords } from './layout.js';
 import type { Markup } from './layout.js';
+import { reportsOf, showResources, showWarnings } from './resources.js';
 import { showBadge, showSummary } from './state.js';
 
 export interface ConnectionPage {
   readonly status: SyncStatus;
   readonly journal: readonly JournalEntry[];
   readonly events: readonly Event[];
+  readonly resources: readonly ResourceStatus[];
+  /** Those that are open. */
+  readonly incidents: readonly Incident[];
   readonly temporalUi: string | undefined;
 }
 
-export function showConnection({ status, journal, events, temporalUi }: ConnectionPage, now: Date): Markup {
+export function showConnection(page: ConnectionPage, now: Date): Markup {
+  const { status, journal, events, resources, incidents, temporalUi } = page;
   const { connection, holds } = status;
+  const concerning = incidents.filter(
+    ({ targetSystem }) => targetSystem === null || targetSystem === connection.targetSystem,
+  );
   return html`
+    ${showIncidents(concerning, now)}
     <section class="card top" aria-labelledby="state">
       <h1 id="state">${connection.connectionId} <span class="quiet">${connection.targetSystem}</span></h1>
       ${showBadge(status)}
@@ -28,7 +37,8 @@ export function showConnection({ status, journal, events, temporalUi }: Connecti
           : html`<p><a href="${temporalUi}" rel="noreferrer">This Workflow in the Temporal UI</a></p>`
       }
     </section>
-    ${showResources(status, now)} ${showFailures(status)} ${showJournal(journal)} ${showEvents(events)}
+    ${showResources(status, now)} ${showFailures(status)} ${showWarnings(resources)} ${showJournal(journal)}
+    ${showEvents(events)}
   `;
 }
 
@@ -53,72 +63,12 @@ function showWords({ retry }: SyncStatus): Markup | '' {
 ${toJson({ errors: retry.errors, downstreamErrors: retry.downstreamErrors })}</pre>`;
 }
 
-/** While nothing is under way, what the last cycle did. */
-function reportsOf({ state, resources, lastReport }: SyncStatus): SyncStatus['resources'] {
-  return state === 'Idle' && lastReport !== undefined ? { ...resources, ...lastReport.resources } : resources;
-}
-
-function showResources(status: SyncStatus, now: Date): Markup | '' {
-  const reports = reportsOf(status);
-  const { connectionId } = status.connection;
-  const names = [...new Set([...keysOf(reports), ...keysOf(status.freshness)])];
-  if (names.length === 0) return '';
-  return html`
-    <section class="card" aria-labelledby="resources">
-      <h2 id="resources">Resources</h2>
-      <div class="scroll" role="region" aria-labelledby="resources" tabindex="0">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Resource</th>
-              <th scope="col">State</th>
-              <th scope="col">Pages</th>
-              <th scope="col" class="number">Records</th>
-              <th scope="col" class="number">Flagged</th>
-              <th scope="col" class="number">Retries</th>
-              <th scope="col">As of</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${names.map((name) => showResource(connectionId, name, reports[name], status.freshness[name]?.asOf, now))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  `;
-}
-
-function showResource(
-  connectionId: string,
-  name: Resource,
-  report: ResourceReport | undefined,
-  asOf: Date | undefined,
-  now: Date,
-): Markup {
-  const { status = 'waiting', pages = 0, totalPages, records = 0, flagged = 0, retries = 0 } = report ?? {};
-  const progress =
-    totalPages === undefined
-      ? html`${pages}`
-      : html`<progress value="${pages}" max="${Math.max(1, totalPages)}" aria-label="${name}"></progress> ${pages} of
-          ${totalPages}`;
-  return html`
-    <tr>
-      <th scope="row"><a href="/ui/connections/${connectionId}/records/${name}">${name}</a></th>
-      <td>${status}</td>
-      <td class="progress">${progress}</td>
-      <td class="number">${records}</td>
-      <td class="number">${flagged}</td>
-      <td class="number">${retries}</td>
-      <td>${asOf === undefined ? '' : showAge(asOf, now)}</td>
-    </tr>
-  `;
-}
-
 function showFailures(status: SyncStatus): Markup | '' {
   const reports = reportsOf(status);
   const failed = keysOf(reports).flatMap((name) => {
     const failure = reports[name]?.failure;
-    return failure === undefined ? [] : [{ name, failure }];
+    // What is not offered says so in its row.
+    return failure === undefined || status.notOffered[name] !== undefined ? [] : [{ name, failure }];
   });
   if (failed.length === 0) return '';
   return html`
@@ -158,8 +108,9 @@ function showEvents(events: readonly Event[]): Markup | '' {
     <section class="card" aria-labelledby="events">
       <h2 id="events">Told to your application</h2>
       <ol class="log">
-        ${events.map(({ createdAt, type, deliveredAt, attempts, lastError }) => {
-          const waiting = attempts === 0 ? 'not delivered' : `tried ${attempts} times: it ${lastError ?? ''}`;
+        ${events.map(({ createdAt, type, deliveredAt, attempts, lastError, incidentId }) => {
+          const tried = attempts === 0 ? 'not delivered' : `tried ${attempts} times: it ${lastError ?? ''}`;
+          const waiting = incidentId === null ? tried : `not delivered: told as incident ${incidentId}`;
           return html`<li>
             <time datetime="${createdAt.toISOString()}">${showMoment(createdAt)}</time>
             <span

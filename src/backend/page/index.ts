@@ -41,6 +41,7 @@ const DONE: Readonly<Record<string, string>> = {
   retry: 'The request is made again now.',
   now: 'The next cycle begins now.',
   cancel: 'The sync ends after the page in flight.',
+  recheck: 'It is asked for again.',
 };
 
 const ASSETS: Readonly<Record<string, { readonly type: string; readonly url: () => URL }>> = {
@@ -58,13 +59,16 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
   const clientOf = (c: Context<BackendEnv>) => root.as(c.get('actor'));
 
   async function renderConnection(sync: MaesnSync, id: string): Promise<string> {
-    const [status, journal, told] = await Promise.all([
+    const [status, journal, events, resources, incidents] = await Promise.all([
       sync.syncStatus(id),
       sync.journal(id, { limit: 30 }),
       sync.latestEvents(id, 20),
+      sync.resources(id),
+      sync.incidents({ open: true }),
     ]);
     const temporalUi = toTemporalUi(status.workflowId);
-    return String(await showConnection({ status, journal, events: told, temporalUi }, new Date()));
+    const shown = { status, journal, events, resources, incidents, temporalUi };
+    return String(await showConnection(shown, new Date()));
   }
 
   async function listPage(c: Context<BackendEnv>, more: Partial<PageOptions> = {}) {
@@ -146,6 +150,7 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
       retry: () => sync.retryNow(id),
       now: () => sync.syncNow(id),
       cancel: () => sync.cancelSync(id),
+      recheck: () => sync.recheckResource(id, parseInput(resourceName, form['resource'])),
     };
     try {
       if (action === 'reconnect') return c.redirect((await sync.authorize(id)).loginUrl, 303);
@@ -193,8 +198,11 @@ function toStartOptions({
 }
 
 async function renderList(sync: MaesnSync, after: string | undefined): Promise<string> {
-  const statuses = await sync.overview({ limit: PAGE_SIZE, afterId: after });
-  return String(await showList(statuses, new Date()));
+  const [statuses, incidents] = await Promise.all([
+    sync.overview({ limit: PAGE_SIZE, afterId: after }),
+    sync.incidents({ open: true }),
+  ]);
+  return String(await showList(statuses, incidents, new Date()));
 }
 
 function messageOf(c: Context): Pick<PageOptions, 'message'> {

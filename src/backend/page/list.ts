@@ -1,12 +1,13 @@
 import { html } from 'hono/html';
-import type { SyncStatus } from '../../client.js';
+import type { Incident, SyncStatus } from '../../client.js';
+import { showIncidents } from './incidents.js';
 import { showAge } from './layout.js';
 import type { Markup } from './layout.js';
 import { showBadge, showSummary } from './state.js';
 
 export const PAGE_SIZE = 50;
 
-export function showList(statuses: readonly SyncStatus[], now: Date): Markup {
+export function showList(statuses: readonly SyncStatus[], incidents: readonly Incident[], now: Date): Markup {
   if (statuses.length === 0) {
     return html`<p class="empty">
       There is no connection yet. Add one below, or with <code>POST /connections</code>.
@@ -14,6 +15,7 @@ export function showList(statuses: readonly SyncStatus[], now: Date): Markup {
   }
   const [last] = statuses.slice(-1);
   return html`
+    ${showIncidents(incidents, now)}
     <ul class="connections">
       ${statuses.map((status) => showRow(status, now))}
     </ul>

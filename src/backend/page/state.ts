@@ -10,6 +10,7 @@ const BADGES = {
   Paused: ['‖', 'held', 'Paused'],
   Held: ['‖', 'held', 'Held'],
   Idle: ['✓', 'good', 'Up to date'],
+  Failing: ['✕', 'bad', 'Failing'],
   Completed: ['✓', 'good', 'Completed'],
   Failed: ['✕', 'bad', 'Failed'],
   Cancelled: ['○', 'quiet', 'Cancelled'],
@@ -21,12 +22,12 @@ const BADGES = {
 
 type Badge = keyof typeof BADGES;
 
-export function badgeOf({ state, retry, connection, holds }: SyncStatus): Badge {
+export function badgeOf({ state, retry, connection, holds, failedCycles = 0 }: SyncStatus): Badge {
   if (state === 'Paused' || state === 'Held') return state;
   if (retry !== undefined) return 'Retrying';
   if (connection.status === 'not_connected' && state === 'NotStarted') return 'NotConnected';
   if (holds.some(({ kind }) => kind === 'reauthorization')) return 'AwaitingReauthorization';
-  return state;
+  return state === 'Idle' && failedCycles > 0 ? 'Failing' : state;
 }
 
 export function showBadge(status: SyncStatus): Markup {

@@ -3,6 +3,7 @@ import { createDataRoutes } from './data.js';
 import { createApi } from './define.js';
 import type { Api, RouteOptions } from './define.js';
 import { createLoginRoutes } from './logins.js';
+import { createResourceRoutes } from './resources.js';
 import { createSyncRoutes } from './syncs.js';
 
 /** The whole HTTP API. */
@@ -11,5 +12,6 @@ export function createRoutes(options: RouteOptions): Api {
     .route('/', createConnectionRoutes(options))
     .route('/', createSyncRoutes(options))
     .route('/', createLoginRoutes(options))
+    .route('/', createResourceRoutes(options))
     .route('/', createDataRoutes(options));
 }

@@ -1,0 +1,78 @@
+/** What the answers to a connection's requests tell besides records: what is offered, what Maesn warns of, what is an incident. */
+import { ApplicationFailure } from '@temporalio/activity';
+import { meansNotOffered } from '../spec/capabilities.js';
+import { incidentRule, outcomeOf } from '../spec/incidents.js';
+import type { Outcome } from '../spec/incidents.js';
+import type { Resource } from '../spec/resources.js';
+import type { Connection, Incident } from '../store/index.js';
+import { isFailureDetails } from '../workflows/messages.js';
+import type { ActivityDependencies } from './dependencies.js';
+import type { FetchedPage } from './fetch-page.js';
+import { createTell } from './tell-application.js';
+
+export interface Learning {
+  /** Pages came. */
+  answered(pages: readonly FetchedPage[]): Promise<void>;
+  /** Whatever becomes of it, the failure stays what it is. */
+  failed(failure: unknown): Promise<void>;
+}
+
+/** That a connection is answered is news only now and then. */
+const NOTE_SUCCESS_EVERY_MS = 60_000;
+
+export function createLearn(dependencies: ActivityDependencies) {
+  const { store } = dependencies;
+  const tell = createTell(dependencies);
+
+  async function tellOf(incident: Incident): Promise<void> {
+    const { id, kind, targetSystem, openedAt, closedAt, connections } = incident;
+    const { what, advice } = incidentRule(kind);
+    const data = { incidentId: id, kind, targetSystem: targetSystem ?? undefined, openedAt, connections };
+    const about = { connectionId: null, occasion: String(id) };
+    // Also of one that is over already: told twice, it is one event.
+    await tell({ ...about, type: 'incident.opened', data: { ...data, what, advice } });
+    if (closedAt !== null) await tell({ ...about, type: 'incident.closed', data: { ...data, closedAt } });
+    await store.incidents.announced(incident);
+  }
+
+  return (connection: Connection, resource: Resource): Learning => {
+    const { connectionId, targetSystem, keyVersion } = connection;
+    const of = { connectionId, resource };
+    let isKnown = false;
+    let notedAt = -Infinity;
+
+    async function note(outcome: Outcome): Promise<void> {
+      for (const incident of await store.incidents.note({ connectionId, targetSystem, outcome }))
+        await tellOf(incident);
+    }
+
+    return {
+      async answered(pages) {
+        await store.warnings.add(
+          of,
+          pages.flatMap(({ warnings }) => warnings),
+        );
+        if (!isKnown) await store.capabilities.offered({ ...of, keyVersion });
+        isKnown = true;
+        if (performance.now() - notedAt < NOTE_SUCCESS_EVERY_MS) return;
+        notedAt = performance.now();
+        // Whoever notes the next answer tells what was not told by this one.
+        await note('succeeded').catch(() => undefined);
+      },
+
+      async failed(failure) {
+        const details: unknown = failure instanceof ApplicationFailure ? failure.details?.[0] : undefined;
+        // No answer of Maesn: our own refusal to ask, or a task that came to nothing.
+        if (!isFailureDetails(details) || (details.status === undefined && details.type !== 'NoResponse')) return;
+        const { type, status } = details;
+        try {
+          if (meansNotOffered(details))
+            await store.capabilities.notOffered({ ...of, keyVersion, reason: { type, status } });
+          await note(outcomeOf(type));
+        } catch {
+          // As above.
+        }
+      },
+    };
+  };
+}

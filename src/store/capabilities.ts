@@ -1,0 +1,130 @@
+/** Which resources a connection's target system offers, as its answers have told. */
+import { and, eq, sql } from 'drizzle-orm';
+import { RECHECK_AFTER_MS, RECHECK_OF_OFFERED_AFTER_MS } from '../spec/capabilities.js';
+import type { Resource } from '../spec/resources.js';
+import type { Database } from './database.js';
+import { capabilities, connections } from './schema.js';
+import type { CapabilityReason } from './schema.js';
+import type { WalkOf } from './walks.js';
+
+export interface Capability {
+  readonly resource: Resource;
+  readonly supported: boolean;
+  /** Of what is not supported: what said so. */
+  readonly reason: CapabilityReason | null;
+  readonly checkedAt: Date;
+  /** Until then it is not asked for; `null`: it is supported. */
+  readonly recheckAt: Date | null;
+}
+
+export interface NotOffered extends CapabilityReason {
+  readonly resource: Resource;
+  readonly checkedAt: Date;
+  readonly recheckAt: Date;
+}
+
+export interface Capabilities {
+  offered(of: WalkOf & { readonly keyVersion: number }): Promise<void>;
+  notOffered(of: WalkOf & { readonly keyVersion: number; readonly reason: CapabilityReason }): Promise<void>;
+  /**
+   * What need not be asked for: not offered under the key that the connection has now, and not due to be asked again.
+   * Nothing where nothing at all is offered: then the path is wrong, not the resource.
+   */
+  unsupported(connectionId: string): Promise<NotOffered[]>;
+  /** In order of resource. */
+  list(connectionId: string): Promise<Capability[]>;
+  /** It is asked for again the next time. `false`: it would be anyway. */
+  recheck(of: WalkOf): Promise<boolean>;
+}
+
+export function createCapabilities(db: Database): Capabilities {
+  const key = [capabilities.connectionId, capabilities.resource];
+  return {
+    async offered({ connectionId, resource, keyVersion }) {
+      const known = {
+        supported: true,
+        reason: null,
+        keyVersion,
+        checkedAt: sql`now()`,
+        recheckAt: null,
+        offeredAt: sql`now()`,
+      };
+      await db
+        .insert(capabilities)
+        .values({ connectionId, resource, ...known })
+        .onConflictDoUpdate({ target: key, set: known });
+    },
+
+    async notOffered({ connectionId, resource, keyVersion, reason }) {
+      const known = { supported: false, reason, keyVersion, checkedAt: sql`now()` };
+      await db
+        .insert(capabilities)
+        .values({ connectionId, resource, ...known, recheckAt: afterMs(RECHECK_AFTER_MS) })
+        .onConflictDoUpdate({
+          target: key,
+          set: {
+            ...known,
+            recheckAt: sql`case when ${capabilities.offeredAt} is null then ${afterMs(RECHECK_AFTER_MS)}
+                             else ${afterMs(RECHECK_OF_OFFERED_AFTER_MS)} end`,
+          },
+        });
+    },
+
+    async unsupported(connectionId) {
+      const [rows, [connection]] = await Promise.all([
+        db
+          .select({
+            resource: capabilities.resource,
+            supported: capabilities.supported,
+            reason: capabilities.reason,
+            keyVersion: capabilities.keyVersion,
+            checkedAt: capabilities.checkedAt,
+            recheckAt: capabilities.recheckAt,
+            isDue: sql<boolean>`coalesce(${capabilities.recheckAt} <= now(), true)`,
+          })
+          .from(capabilities)
+          .where(eq(capabilities.connectionId, connectionId))
+          .orderBy(capabilities.resource),
+        db.select({ keyVersion: connections.keyVersion }).from(connections).where(eq(connections.id, connectionId)),
+      ]);
+      if (!rows.some(({ supported }) => supported)) return [];
+      return rows.flatMap(({ resource, supported, reason, keyVersion, checkedAt, recheckAt, isDue }) =>
+        supported || isDue || reason === null || recheckAt === null || keyVersion !== connection?.keyVersion
+          ? []
+          : [{ resource, ...reason, checkedAt, recheckAt }],
+      );
+    },
+
+    list: (connectionId) =>
+      db
+        .select({
+          resource: capabilities.resource,
+          supported: capabilities.supported,
+          reason: capabilities.reason,
+          checkedAt: capabilities.checkedAt,
+          recheckAt: capabilities.recheckAt,
+        })
+        .from(capabilities)
+        .where(eq(capabilities.connectionId, connectionId))
+        .orderBy(capabilities.resource),
+
+    async recheck({ connectionId, resource }) {
+      const changed = await db
+        .update(capabilities)
+        .set({ recheckAt: sql`now()` })
+        .where(
+          and(
+            eq(capabilities.connectionId, connectionId),
+            eq(capabilities.resource, resource),
+            eq(capabilities.supported, false),
+          ),
+        )
+        .returning({ resource: capabilities.resource });
+      return changed.length > 0;
+    },
+  };
+}
+
+function afterMs(ms: number) {
+  return sql`now() + ${ms / 1_000} * interval '1 second'`;
+}

@@ -1,0 +1,168 @@
+/** What many connections met at the same time: found by what Maesn last answered for each of them. */
+import { and, count, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm';
+import { INCIDENT_KINDS, INCIDENT_WINDOW_MS, incidentRule, isIncident } from '../spec/incidents.js';
+import type { IncidentKind, Outcome } from '../spec/incidents.js';
+import type { Database } from './database.js';
+import { connections, incidents, outcomes } from './schema.js';
+
+export interface Incident {
+  /** Grows. */
+  readonly id: number;
+  readonly kind: IncidentKind;
+  /** `null`: all that we ask. */
+  readonly targetSystem: string | null;
+  readonly openedAt: Date;
+  readonly lastSeenAt: Date;
+  readonly closedAt: Date | null;
+  /** How many connections it concerned at once, at most. */
+  readonly connections: number;
+}
+
+export interface OutcomeOf {
+  readonly connectionId: string;
+  readonly targetSystem: string;
+  readonly outcome: Outcome;
+}
+
+export interface Incidents {
+  /** Notes an answer, and opens and closes incidents by it. Answers those that the application has not been told of. */
+  note(of: OutcomeOf): Promise<Incident[]>;
+  /** The application has been told of it, as it was read. */
+  announced(incident: Incident): Promise<void>;
+  /** The open incident that explains all of these failures of a connection, if there is one. */
+  explaining(connectionId: string, failureTypes: readonly string[]): Promise<Incident | undefined>;
+  open(): Promise<Incident[]>;
+  /** Newest first, from before `beforeId`. */
+  list(options: { readonly beforeId?: number | undefined; readonly limit: number }): Promise<Incident[]>;
+}
+
+const COLUMNS = {
+  id: incidents.id,
+  kind: incidents.kind,
+  targetSystem: incidents.targetSystem,
+  openedAt: incidents.openedAt,
+  lastSeenAt: incidents.lastSeenAt,
+  closedAt: incidents.closedAt,
+  connections: incidents.connections,
+};
+
+export function createIncidents(db: Database): Incidents {
+  const isOpen = isNull(incidents.closedAt);
+
+  /** The open one of a kind and target system. */
+  const openAt = (kind: IncidentKind, targetSystem: string | null) =>
+    and(
+      isOpen,
+      eq(incidents.kind, kind),
+      targetSystem === null ? isNull(incidents.targetSystem) : eq(incidents.targetSystem, targetSystem),
+    );
+
+  async function countMet(kind: IncidentKind, targetSystem: string | null) {
+    const [row] = await db
+      .select({
+        asked: count(),
+        met: sql<number>`(count(*) filter (where ${outcomes.outcome} = ${incidentRule(kind).outcome}))::int`,
+      })
+      .from(outcomes)
+      .innerJoin(connections, eq(connections.id, outcomes.connectionId))
+      .where(
+        and(
+          gt(outcomes.at, sql`now() - ${INCIDENT_WINDOW_MS / 1_000} * interval '1 second'`),
+          targetSystem === null ? undefined : eq(connections.targetSystem, targetSystem),
+        ),
+      );
+    return { asked: row?.asked ?? 0, met: row?.met ?? 0 };
+  }
+
+  async function see(kind: IncidentKind, targetSystem: string | null): Promise<void> {
+    const counted = await countMet(kind, targetSystem);
+    const seen = await db
+      .update(incidents)
+      .set({ lastSeenAt: sql`now()`, connections: sql`greatest(${incidents.connections}, ${counted.met})` })
+      .where(openAt(kind, targetSystem))
+      .returning({ id: incidents.id });
+    if (seen.length > 0 || !isIncident(kind, counted)) return;
+    await db.insert(incidents).values({ kind, targetSystem, connections: counted.met }).onConflictDoNothing();
+  }
+
+  async function closeIfOver(incident: Incident, before: Outcome | undefined): Promise<void> {
+    const { id, kind, targetSystem } = incident;
+    const { endsWithFirst, outcome } = incidentRule(kind);
+    const isOver = (endsWithFirst && before === outcome) || !isIncident(kind, await countMet(kind, targetSystem));
+    if (!isOver) return;
+    await db
+      .update(incidents)
+      .set({ closedAt: sql`now()`, announced: false })
+      .where(and(eq(incidents.id, id), isOpen));
+  }
+
+  const openOf = (targetSystem: string) =>
+    db
+      .select(COLUMNS)
+      .from(incidents)
+      .where(and(isOpen, or(isNull(incidents.targetSystem), eq(incidents.targetSystem, targetSystem))));
+
+  return {
+    async note({ connectionId, targetSystem, outcome }) {
+      const [before] = await db
+        .select({ outcome: outcomes.outcome })
+        .from(outcomes)
+        .where(eq(outcomes.connectionId, connectionId));
+      // By itself, and before anything is counted: of those who come at once, the last one sees all of them.
+      await db
+        .insert(outcomes)
+        .values({ connectionId, outcome })
+        .onConflictDoUpdate({ target: outcomes.connectionId, set: { outcome, at: sql`now()` } });
+      if (outcome === 'succeeded') {
+        for (const incident of await openOf(targetSystem)) await closeIfOver(incident, before?.outcome);
+      }
+      for (const kind of INCIDENT_KINDS) {
+        const rule = incidentRule(kind);
+        if (rule.outcome === outcome) await see(kind, rule.perTargetSystem ? targetSystem : null);
+      }
+      return db.select(COLUMNS).from(incidents).where(eq(incidents.announced, false)).orderBy(incidents.id);
+    },
+
+    async announced({ id, closedAt }) {
+      // One that was closed meanwhile has its end yet to be told.
+      const asRead = closedAt === null ? isOpen : undefined;
+      await db
+        .update(incidents)
+        .set({ announced: true })
+        .where(and(eq(incidents.id, id), asRead));
+    },
+
+    async explaining(connectionId, failureTypes) {
+      const kinds = INCIDENT_KINDS.filter((kind) =>
+        failureTypes.every((type) => incidentRule(kind).explains.includes(type)),
+      );
+      if (failureTypes.length === 0 || kinds.length === 0) return undefined;
+      const ofSystem = db
+        .select({ targetSystem: connections.targetSystem })
+        .from(connections)
+        .where(eq(connections.id, connectionId));
+      const [found] = await db
+        .select(COLUMNS)
+        .from(incidents)
+        .where(
+          and(
+            isOpen,
+            inArray(incidents.kind, kinds),
+            or(isNull(incidents.targetSystem), inArray(incidents.targetSystem, ofSystem)),
+          ),
+        )
+        .limit(1);
+      return found;
+    },
+
+    open: () => db.select(COLUMNS).from(incidents).where(isOpen).orderBy(incidents.id),
+
+    list: ({ beforeId, limit }) =>
+      db
+        .select(COLUMNS)
+        .from(incidents)
+        .where(beforeId === undefined ? undefined : lt(incidents.id, beforeId))
+        .orderBy(desc(incidents.id))
+        .limit(limit),
+  };
+}
