@@ -82,6 +82,10 @@ async function startWorker(overrides: Record<string, string>): Promise<ChildProc
   return child;
 }
 
+/** Without the one that asks at the end what has changed meanwhile. */
+const ofTheList = (requests: Sandbox['requests']) =>
+  requests.filter(({ lastModifiedAt }) => lastModifiedAt === undefined);
+
 it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was in flight, loses nothing and doubles nothing`, async () => {
   const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: PAGES * 100 } });
   const connectionId = `crash-${randomBytes(4).toString('hex')}`;
@@ -117,7 +121,7 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was 
   worker.send('stop');
   expect(await gone).toEqual([0, null]);
 
-  const pages = requests().map(({ page }) => Number(page ?? 0));
+  const pages = ofTheList(requests()).map(({ page }) => Number(page ?? 0));
   expect(new Set(pages).size).toBe(PAGES);
   expect(pages.length - PAGES).toBeLessThanOrEqual(KILLS * WINDOW);
   // Never back by more than what was in flight.
@@ -164,7 +168,7 @@ it('a Worker that is told to stop within a walk hands it over at once', async ()
   await handle.result();
   await stop(second);
   // What was in flight may have been asked for in vain; nothing before it is asked for again.
-  const pages = requests().map(({ page }) => Number(page));
+  const pages = ofTheList(requests()).map(({ page }) => Number(page));
   const last = Math.max(...pages.slice(0, handedOver));
   expect(Math.min(...pages.slice(handedOver))).toBeGreaterThan(last - WINDOW);
   await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));

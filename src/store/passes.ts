@@ -1,5 +1,5 @@
 /** How a pass over a list ends: in another one, or in the end of its walk, with deletes and all. */
-import { and, eq, gte, isNull, like, sql } from 'drizzle-orm';
+import { and, eq, gte, isNull, like, notExists, sql } from 'drizzle-orm';
 import { snapshotKey } from '../maesn/records.js';
 import { MAX_PASSES, isCollapse, judgePass } from '../spec/completeness.js';
 import { resourceRow } from '../spec/resources.js';
@@ -55,19 +55,30 @@ async function readAgain(tx: Database, of: WalkOf, cursor: Cursor, maximumShare:
   return only(await tx.update(cursors).set(changes).where(at(of)).returning());
 }
 
-const listedKeys = sql`jsonb_array_elements_text(${passPages.keys})`;
+/** The keys that the pass has seen, each once. To be joined: a subquery would be read anew for every record of a long list. */
+function listedBy(tx: Database, of: WalkOf) {
+  return tx.$with('listed').as(
+    tx
+      .select({
+        key: sql<string>`keys.key`.as('listed_key'),
+        onPages: sql<boolean>`bool_or(${passPages.phase} = 'pages')`.as('on_pages'),
+        onChanges: sql<boolean>`bool_or(${passPages.phase} = 'changes')`.as('on_changes'),
+        times: sql<number>`count(*) filter (where ${passPages.phase} = 'pages')`.as('times'),
+      })
+      .from(sql`${passPages} cross join lateral jsonb_array_elements_text(${passPages.keys}) as keys (key)`)
+      .where(readBy(of))
+      .groupBy(sql`keys.key`),
+  );
+}
 
 async function countDuplicates(tx: Database, of: WalkOf): Promise<number> {
-  const keys = tx
-    .select({ key: sql<string>`${listedKeys}`.as('key') })
-    .from(passPages)
-    .where(and(readBy(of), eq(passPages.phase, 'pages')))
-    .as('listed');
+  const listed = listedBy(tx, of);
   const [counted] = await tx
-    .select({ duplicates: sql<number>`(count(*) - count(distinct ${keys.key}))::int` })
-    .from(keys)
+    .with(listed)
+    .select({ duplicates: sql<number>`count(*)::int` })
+    .from(listed)
     // Records without a key of their own may well be the same.
-    .where(sql`${keys.key} not like 'hash:%'`);
+    .where(sql`${listed.times} > 1 and ${listed.key} not like 'hash:%'`);
   return counted?.duplicates ?? 0;
 }
 
@@ -78,30 +89,20 @@ async function countDuplicates(tx: Database, of: WalkOf): Promise<number> {
  */
 async function stoodStill(tx: Database, of: WalkOf, cursor: Cursor): Promise<boolean> {
   if (cursor.totalChanged) return false;
-  const onPages = sql`${records.key} in (${listed(tx, of, 'pages')})`;
-  const onChanges = sql`${records.key} in (${listed(tx, of, 'changes')})`;
+  const listed = listedBy(tx, of);
   // The dates of records are no finer.
-  const began = sql`date_trunc('milliseconds', ${cursors.passStartedAt})`;
-  const changed = sql`${records.modifiedAt} >= ${began}`;
+  const changed = sql`${records.modifiedAt} >= date_trunc('milliseconds', ${cursors.passStartedAt})`;
   const added = sql`${records.addedAt} >= ${cursors.passStartedAt}`;
-  const isFull = cursor.walkSince === null;
-  const came = isFull
-    ? sql`((${onPages} and ${added} and ${changed}) or (${onChanges} and ${added}))`
-    : sql`((${onPages} or ${onChanges}) and ${changed})`;
+  const came = cursor.walkSince === null ? sql`(${added} and (${listed.onChanges} or ${changed}))` : changed;
   const [found] = await tx
+    .with(listed)
     .select({ key: records.key })
     .from(records)
+    .innerJoin(listed, eq(listed.key, records.key))
     .innerJoin(cursors, at(of))
-    .where(and(ofResource(of), sql`(${came} or (${onChanges} and not ${onPages}))`))
+    .where(and(ofResource(of), sql`(${came} or not ${listed.onPages})`))
     .limit(1);
   return found === undefined;
-}
-
-function listed(tx: Database, of: WalkOf, phase?: 'pages' | 'changes') {
-  return tx
-    .select({ key: sql<string>`${listedKeys}`.as('key') })
-    .from(passPages)
-    .where(and(readBy(of), phase === undefined ? undefined : eq(passPages.phase, phase)));
 }
 
 function ofResource({ connectionId, resource }: WalkOf) {
@@ -160,25 +161,29 @@ async function replaceSnapshot(tx: Database, of: WalkOf, total: number): Promise
   await tx.delete(records).where(and(ofResource(of), like(records.key, 'row:%'), gte(records.key, snapshotKey(total))));
 }
 
-const isGone = (tx: Database, of: WalkOf) => sql`${records.key} not in (${listed(tx, of)})`;
-
 async function countGone(tx: Database, of: WalkOf) {
+  const listed = listedBy(tx, of);
   const [counted] = await tx
+    .with(listed)
     .select({
-      gone: sql<number>`(count(*) filter (where ${isGone(tx, of)}))::int`,
+      gone: sql<number>`(count(*) filter (where ${listed.key} is null))::int`,
       held: sql<number>`count(*)::int`,
     })
     .from(records)
+    .leftJoin(listed, eq(listed.key, records.key))
     .where(and(ofResource(of), isNull(records.deletedAt)));
   return counted ?? { gone: 0, held: 0 };
 }
 
 /** Marks what the pass has not seen. Answers how many records these are. */
 export async function deleteGone(tx: Database, of: WalkOf): Promise<number> {
+  const listed = listedBy(tx, of);
+  const seen = tx.select({ key: listed.key }).from(listed).where(eq(listed.key, records.key));
   const gone = await tx
+    .with(listed)
     .update(records)
     .set({ deletedAt: sql`now()` })
-    .where(and(ofResource(of), isNull(records.deletedAt), isGone(tx, of)))
+    .where(and(ofResource(of), isNull(records.deletedAt), notExists(seen)))
     .returning({ key: records.key });
   return gone.length;
 }
