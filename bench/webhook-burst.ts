@@ -5,9 +5,9 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { cpus, platform, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { defineCommand, runMain } from 'citty';
 import { recordPage, syncStatus } from '../src/backend/schemas.js';
 import { startSandbox } from '../sandbox/index.js';
 import type { SandboxAccount } from '../sandbox/index.js';
+import { machine, writeSections } from './document.js';
 
 const EVENTS = 1_000;
 const IN_FLIGHT = 20;
@@ -89,7 +90,7 @@ const command = defineCommand({
           `${pulls() - pullsBefore} pulls, after which the store has all ${EVENTS} changes.`,
       ].join('\n');
       console.log(text);
-      await writeFile(fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url)), toDocument(text));
+      await writeSections({ webhooks: toSection(text) });
     } finally {
       service.kill('SIGTERM');
       await once(service, 'exit');
@@ -104,21 +105,15 @@ const command = defineCommand({
   },
 });
 
-function toDocument(text: string): string {
-  const [cpu] = cpus();
-  const machine = `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${platform()}`;
-  return `# Benchmarks
-
-Written by the commands themselves; what counts are the ratios, measured in one run.
-
-## A burst of webhooks: \`npm run bench:webhooks\`
+function toSection(text: string): string {
+  return `## A burst of webhooks: \`npm run bench:webhooks\`
 
 An ordinary request, again and again, one at a time, on an idle backend and while Maesn calls it ${EVENTS} times. maesn-sync is one process here: backend, Worker and the
 embedded Postgres.
 
 ${text}
 
-${machine}
+${machine()}
 `;
 }
 

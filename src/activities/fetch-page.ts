@@ -2,6 +2,7 @@
 import { sleep } from '@temporalio/activity';
 import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
+import type { MaesnRecord } from '../maesn/records.js';
 import type { ListAnswer } from '../maesn/envelope.js';
 import { resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
@@ -21,6 +22,8 @@ export interface FetchedPage {
   readonly warnings: readonly string[];
   /** Of children, whose pages are their parents. */
   readonly parentKey?: string | undefined;
+  /** `records`, where they can be parsed before it is known what comes before them. */
+  readonly parsed?: readonly MaesnRecord[];
 }
 
 export interface WantedPage {

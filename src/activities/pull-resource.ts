@@ -9,6 +9,7 @@ import { cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
+import type { Resource } from '../spec/resources.js';
 import type { Cursor } from '../store/index.js';
 import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
@@ -16,6 +17,7 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { createFetchChildren } from './fetch-children.js';
 import { fetchPage } from './fetch-page.js';
+import type { FetchedPage } from './fetch-page.js';
 import { createLearn } from './learn.js';
 import type { Learning } from './learn.js';
 import { openConnection, requireAuthorization } from './open-connection.js';
@@ -80,9 +82,10 @@ export function createPullResource(dependencies: ActivityDependencies) {
           inFlight,
           hasTime,
           signal: cancellationSignal(),
-          fetch: (page, signal) => {
+          fetch: async (page, signal) => {
             attempt.note({ page, totalPages: walk?.totalPages });
-            return fetch(page, signal);
+            const fetched = await fetch(page, signal);
+            return fetched && parseAhead(resource, fetched);
           },
           save: async (pages, from) => {
             const saved = await store.walks.savePages({
@@ -135,14 +138,20 @@ function sinceOf({ phase, passStartedAt, walkSince }: Cursor): Date | null {
   return phase === 'changes' ? new Date(passStartedAt.getTime() - WATERMARK_OVERLAP_MS) : walkSince;
 }
 
+/** While the database writes the pages before it. Where records have no key, theirs is their position, known only then. */
+function parseAhead(resource: Resource, fetched: FetchedPage): FetchedPage {
+  if (resourceRow(resource).key === null) return fetched;
+  return { ...fetched, parsed: parseRecords(resource, fetched.records, 0, fetched.parentKey) };
+}
+
 /** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */
 function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
   const { resource, walkId, pass, phase } = cursor;
   const byKey = new Map<string, MaesnRecord>();
   const keys: string[] = [];
   let { fingerprint } = cursor;
-  for (const { records, parentKey } of pages) {
-    const parsed = parseRecords(resource, records, cursor.records + keys.length, parentKey);
+  for (const { records, parentKey, parsed: ahead } of pages) {
+    const parsed = ahead ?? parseRecords(resource, records, cursor.records + keys.length, parentKey);
     keys.push(...parsed.map(({ key }) => key));
     fingerprint = fingerprintOf(fingerprint, parsed);
     for (const record of parsed) {

@@ -1,5 +1,5 @@
 /** From what Maesn lists to what the store keeps: a key, a modified date, a hash, and what is wrong with it. */
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { z } from 'zod';
 import { resourceRow } from '../spec/resources.js';
 import { isoText, typeProblems } from './columns.js';
@@ -17,7 +17,6 @@ export interface MaesnRecord {
   readonly problems: readonly string[] | null;
 }
 
-const object = z.record(z.string(), z.unknown());
 /** An identity that Postgres can index: no key known is longer than 50 characters. */
 export const recordKey = z
   .union([z.string(), z.number().transform(String)])
@@ -54,23 +53,23 @@ function parseRecord(resource: Resource, value: unknown, position: number, paren
   const row = resourceRow(resource);
   const problems: string[] = [];
   const json = toStorableJson(value, problems);
-  const hash = createHash('sha256').update(json).digest('base64url');
+  const hash = digest('sha256', json, 'base64url');
 
-  const fields = object.safeParse(value);
-  if (!fields.success) problems.push('not an object');
+  const fields = isObject(value) ? value : undefined;
+  if (fields === undefined) problems.push('not an object');
 
   let ownKey: string | undefined;
   if (row.key === null) {
     ownKey = snapshotKey(position);
   } else {
-    ownKey = (parentKey === undefined ? recordKey : childOwnKey).safeParse(fields.data?.[row.key]).data;
-    if (ownKey === undefined && fields.success) problems.push(`${row.key} is not usable as a key`);
+    ownKey = (parentKey === undefined ? recordKey : childOwnKey).safeParse(fields?.[row.key]).data;
+    if (ownKey === undefined && fields !== undefined) problems.push(`${row.key} is not usable as a key`);
   }
 
   // Whatever has no key of its own is kept under its hash: known again when it comes again, and never dropped.
   const key = ownKey ?? `hash:${hash}`;
-  const modified = row.modified === null ? undefined : fields.data?.[row.modified];
-  if (fields.success) problems.push(...typeProblems(resource, fields.data));
+  const modified = row.modified === null ? undefined : fields?.[row.modified];
+  if (fields !== undefined) problems.push(...typeProblems(resource, fields));
 
   return {
     key: parentKey === undefined ? key : childKey(parentKey, key),
@@ -80,6 +79,10 @@ function parseRecord(resource: Resource, value: unknown, position: number, paren
     hash,
     problems: problems.length === 0 ? null : problems,
   };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** One for each pair, also where a key holds a slash. */

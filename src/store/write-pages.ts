@@ -80,7 +80,7 @@ export async function writePages(
       )
       .returning(),
   );
-  const rows = JSON.stringify(input.records.map(toRow));
+  const rows = `[${input.records.map(toRow).join(',')}]`;
   const noted = db.$with('noted').as(
     db
       .insert(passPages)
@@ -107,12 +107,16 @@ export async function writePages(
   return (await statement.select().from(moved))[0];
 }
 
-/** A record on its way into the database. As text, not as an object in an object: what was hashed is what is stored. */
-function toRow({ key, parentKey, json, modifiedAt, hash, problems }: MaesnRecord) {
-  return { key, parent_key: parentKey, json, modified_at: modifiedAt, hash, problems };
+/**
+ * A record on its way into the database, as JSON: what was hashed is put in as it is, quoted and parsed no second time. A record
+ * that is a JSON null comes out of `jsonb_to_recordset` as SQL's.
+ */
+function toRow({ key, parentKey, json, modifiedAt, hash, problems }: MaesnRecord): string {
+  const about = JSON.stringify({ key, parent_key: parentKey, modified_at: modifiedAt, hash, problems });
+  return `${about.slice(0, -1)},"record":${json}}`;
 }
 
-export const ROW = sql`as page (key text, parent_key text, json text, modified_at timestamptz, hash text, problems jsonb)`;
+export const ROW = sql`as page (key text, parent_key text, record jsonb, modified_at timestamptz, hash text, problems jsonb)`;
 
 export interface UpsertFrom {
   readonly from: SQL;
@@ -133,7 +137,7 @@ export function upsert(
   return db
     .insert(records)
     .select(
-      sql`select ${connectionId}, ${resource}, page.key, page.parent_key, page.json::jsonb, page.modified_at, page.hash,
+      sql`select ${connectionId}, ${resource}, page.key, page.parent_key, coalesce(page.record, 'null'), page.modified_at, page.hash,
             page.problems, now(), now(), null::timestamptz
           from ${from}`,
     )
