@@ -34,9 +34,6 @@ export async function openPostgres(connectionString: string): Promise<OpenDataba
     try {
       await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
       await migratePg(drizzlePg(client), MIGRATIONS);
-      await client
-        .query('alter table maesn_sync.records alter column record set compression lz4')
-        .catch(() => undefined);
       await client.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
     } finally {
       client.release();
