@@ -118,7 +118,7 @@ describe('against the sandbox', () => {
       where scope like 'errors/${connectionId}/%'`);
   }
 
-  it.each([404, 403] as const)(
+  it.each([400, 403] as const)(
     'after five answers of %i nothing more is sent there until the time comes',
     async (code) => {
       const { connectionId, account } = await harness.connect({

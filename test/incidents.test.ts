@@ -31,6 +31,7 @@ describe('an incident', () => {
       'MethodNotAllowed',
       'ClientError',
       'TooManyRequests',
+      'ErrorBudgetSpent',
       'InvalidResponse',
     ]);
   });

@@ -170,6 +170,10 @@ describe.each([
     account.revoke();
     await harness.sync.syncNow(id);
     await untilTold(/The customer must sign in to abaconnect again; your application was told on/);
+    // The round is opened a moment after the connection waits.
+    await waitFor('the round is open', async () =>
+      (await harness.sync.journal(id)).some(({ action }) => action === 'reauthorization.required'),
+    );
     await way.reauthorize(id, account);
     await untilTold(/Up to date/);
 
