@@ -47,8 +47,8 @@ export interface AddConnectionInput {
 export interface StartSyncOptions {
   /**
    * Default: all collections that maesn-sync knows; what the system does not offer is reported as unsupported. Children
-   * (`invoiceLineItems`) have to be named, together with their parent (`invoices`): each costs a request for every record of
-   * its parent the first time, and for every one that has changed from then on.
+   * (`invoiceLineItems`) have to be named, and bring their parent (`invoices`) with them: each costs a request for every record
+   * of its parent the first time, and for every one that has changed from then on.
    */
   readonly resources?: readonly Resource[] | undefined;
   /** From the start of one cycle to the start of the next: milliseconds, or `'15 minutes'`. Default: one cycle only. */

@@ -296,15 +296,11 @@ describe('a parent that is not found', () => {
 });
 
 describe('starting', () => {
-  it('a sync of children without their parent is refused, and says what is missing', async () => {
-    const { connectionId } = await harness.connect({ records: {} });
-    await expect(
-      harness.sync.startSync(connectionId, { resources: ['items', 'offerLineItems', 'invoices'] }),
-    ).rejects.toMatchObject({
-      code: 'InvalidInput',
-      issues: [{ field: 'resources.1', message: 'offerLineItems are pulled with offers: name both' }],
-    });
-    expect((await harness.sync.syncStatus(connectionId)).state).toBe('NotStarted');
+  it('a sync of children pulls their parents, too', async () => {
+    const { connectionId, account } = await harness.connect({ records: { invoices: 3 } });
+    const report = await run(connectionId, ['invoiceLineItems']);
+    expect(Object.keys(report.resources)).toEqual(INVOICES);
+    await expectSameRecords(harness.store, connectionId, account, INVOICES);
   });
 
   it('pulls parents first, whatever the order', async () => {

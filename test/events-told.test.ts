@@ -139,7 +139,9 @@ describe('the application is told', () => {
 
 it('is told what many connections met at once, and its end', async () => {
   // As many as have asked Maesn above.
-  const started = await Promise.all([1, 2, 3, 4, 5, 6].map(() => start(harness, { times: 2, answer: { status: 403 } })));
+  const started = await Promise.all(
+    [1, 2, 3, 4, 5, 6].map(() => start(harness, { times: 2, answer: { status: 403 } })),
+  );
   const ofType = (type: EventType) => receiver.taken.find((event) => event.type === type);
   await waitFor('it is told', () => ofType('incident.opened'));
   const { connectionId } = started[0] ?? { connectionId: '' };

@@ -7,7 +7,7 @@ import {
   childPath,
   isChild,
   parentOf,
-  parentsFirst,
+  withParents,
   resourceRow,
 } from '../src/spec/resources.js';
 import { createTargetSystems } from '../src/spec/target-systems.js';
@@ -44,9 +44,10 @@ describe('children', () => {
     expect(parent.key).not.toBeNull();
   });
 
-  it('are pulled after their parents, and each once', () => {
-    expect(parentsFirst(['offerLineItems', 'items', 'offers', 'items'])).toEqual(['items', 'offers', 'offerLineItems']);
-    expect(parentsFirst(RESOURCE_NAMES)).toEqual(RESOURCE_NAMES);
+  it('are pulled after their parents, which come with them, and each once', () => {
+    expect(withParents(['offerLineItems', 'items', 'offers', 'items'])).toEqual(['offers', 'items', 'offerLineItems']);
+    expect(withParents(['offerLineItems', 'items'])).toEqual(['offers', 'items', 'offerLineItems']);
+    expect(withParents(RESOURCE_NAMES)).toEqual(RESOURCE_NAMES);
     expect(DEFAULT_RESOURCES.filter(isChild)).toEqual([]);
   });
 

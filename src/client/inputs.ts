@@ -1,7 +1,6 @@
 /** What callers may say, checked the same way whether it comes through the library, the HTTP API or a command. */
 import { z } from 'zod';
-import { RESOURCE_NAMES, parentOf } from '../spec/resources.js';
-import type { Resource } from '../spec/resources.js';
+import { RESOURCE_NAMES } from '../spec/resources.js';
 
 /** Your own id of a customer's system: it becomes part of Workflow ids, so it holds nothing that is secret. */
 export const connectionId = z
@@ -63,20 +62,8 @@ const every = z.union(
 
 export const resourceName = z.enum(RESOURCE_NAMES);
 
-/** Children are asked for by what the store holds of their parents. */
-const resources = z
-  .array(resourceName)
-  .min(1)
-  .superRefine((wanted: readonly Resource[], context) => {
-    for (const [index, resource] of wanted.entries()) {
-      const parent = parentOf(resource);
-      if (parent === undefined || wanted.includes(parent)) continue;
-      context.addIssue({ code: 'custom', path: [index], message: `${resource} are pulled with ${parent}: name both` });
-    }
-  });
-
 export const startSyncOptions = z.strictObject({
-  resources: resources.optional(),
+  resources: z.array(resourceName).min(1).optional(),
   every: every.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
 });
 

@@ -1,6 +1,6 @@
 /** Starting, asking and steering the sync of a connection. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { DEFAULT_RESOURCES, parentsFirst } from '../spec/resources.js';
+import { DEFAULT_RESOURCES, withParents } from '../spec/resources.js';
 import { BEFORE_WALKS, sharedTurns } from '../spec/fairness.js';
 import {
   holdsChangedSignal,
@@ -52,7 +52,7 @@ export function createSyncs(context: ClientContext): Syncs {
       const { resources = DEFAULT_RESOURCES, every: everyMs } = parseInput(startSyncOptions, options);
       const connection = await find(id);
       const workflowId = syncConnectionId(id);
-      const input: SyncConnectionInput = { connectionId: id, resources: parentsFirst(resources), everyMs };
+      const input: SyncConnectionInput = { connectionId: id, resources: withParents(resources), everyMs };
       try {
         const handle = await callTemporal(id, () =>
           temporal.workflow.start('syncConnection', {

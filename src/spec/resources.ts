@@ -116,9 +116,9 @@ export function parentOf(resource: Resource): Collection | undefined {
   return RESOURCES[resource].parent;
 }
 
-/** Each once, in the order in which they are pulled: children need their parents in the store. */
-export function parentsFirst(resources: readonly Resource[]): Resource[] {
-  const once = [...new Set(resources)];
+/** Each once, with their parents, in the order in which they are pulled: children are asked for by what the store holds of these. */
+export function withParents(resources: readonly Resource[]): Resource[] {
+  const once = [...new Set(resources.flatMap((resource) => [parentOf(resource) ?? resource, resource]))];
   return [...once.filter((resource) => !isChild(resource)), ...once.filter(isChild)];
 }
 
