@@ -35,7 +35,11 @@ const runOf = async (connectionId: string) => (await harness.sync.syncStatus(con
 describe('the page', () => {
   it('shows a sync running, a login that died, and, after the reconnect, the same run completing', async () => {
     const { page, complaints } = await browser.open();
-    const { connectionId, account } = await harness.connect({ records: { invoices: 6_000 } });
+    // At most 500 requests a minute: slow enough to be watched.
+    const { connectionId, account } = await harness.connect({
+      records: { invoices: 6_000 },
+      targetSystem: 'quickbooks',
+    });
     account.fault({ resource: 'invoices', page: 45, answer: 'revoke' });
     await page.goto(`${backend.url}/ui`);
     await page.getByRole('link', { name: connectionId }).click();
@@ -50,11 +54,11 @@ describe('the page', () => {
     await waitFor('the page moves on', async () => (await pageNumber()) > first);
     const runId = await runOf(connectionId);
 
-    await sees(page, /The customer must sign in to sevdesk again; your application was told on/);
+    await sees(page, /The customer must sign in to quickbooks again; your application was told on/);
     await sees(page, /goes on at invoices, where it stopped/);
     await browser.screenshot(page, 'must-sign-in');
     await page.getByRole('button', { name: 'Reconnect' }).click();
-    await page.getByRole('heading', { name: 'Sign in to sevdesk' }).waitFor();
+    await page.getByRole('heading', { name: 'Sign in to quickbooks' }).waitFor();
     await browser.screenshot(page, 'login-of-the-sandbox');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('heading', { name: 'You are connected' }).waitFor();

@@ -266,6 +266,7 @@ describe('a subscription', () => {
     await harness.sync.startSync(connectionId, { resources, every });
     await subscribed(harness, connectionId, account);
     const { callbackUrl, secret } = webhookOf(account, 'CREATED', 'ITEM');
+    await waitFor('it is idle', async () => (await harness.sync.syncStatus(connectionId)).state === 'Idle');
     account.revoke();
     await harness.sync.syncNow(connectionId);
     await waitFor('the customer must sign in', async () => {
