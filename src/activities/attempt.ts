@@ -44,25 +44,38 @@ export interface Attempt {
   end(): void;
 }
 
+/** A thousand pages are told in seconds; each heartbeat costs as much as a record. */
+const TELL_EVERY_MS = 500;
+
 export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions): Attempt {
   const earlier: unknown = activityInfo().heartbeatDetails;
   let progress: Progress = progressSchema.safeParse(earlier ?? {}).data ?? { failures: {}, retries: 0 };
-  const beat = () => heartbeat(progress);
+  let beatAt = -Infinity;
+  const beat = () => {
+    beatAt = performance.now();
+    heartbeat(progress);
+  };
   beat();
   // A slow answer is not a dead Worker: the heartbeat does not wait for it.
   const ticking = setInterval(beat, heartbeatEveryMs);
+
+  /** A task, or failures that are over, are told at once; where it is, now and then: the store knows better. */
+  function change(changes: Partial<Progress>): void {
+    const { task, failures } = progress;
+    progress = { ...progress, ...changes };
+    const isNews = progress.task !== task || Object.keys(failures).length !== Object.keys(progress.failures).length;
+    if (isNews || performance.now() - beatAt >= TELL_EVERY_MS) beat();
+  }
 
   return {
     get progress() {
       return progress;
     },
     note(changes) {
-      progress = { ...progress, ...changes };
-      beat();
+      change(changes);
     },
     progressed(changes = {}) {
-      progress = { ...progress, ...changes, failures: {} };
-      beat();
+      change({ ...changes, failures: {} });
     },
     toFailure(error, about = {}) {
       if (cancellationDetails()?.workerShutdown === true) return workerShutdown();

@@ -13,36 +13,44 @@ export const isoText = z.iso
   .or(z.iso.date())
   .refine((text) => !text.startsWith('0000'));
 
-const TYPES = {
-  text: { schema: z.string(), name: 'a text' },
-  numeric: { schema: z.number(), name: 'a number' },
-  boolean: { schema: z.boolean(), name: 'true or false' },
-  timestamp: { schema: isoText, name: 'an ISO 8601 date' },
-  date: { schema: isoText, name: 'an ISO 8601 date' },
-  json: { schema: z.union([z.array(z.unknown()), z.record(z.string(), z.unknown())]), name: 'a list or an object' },
-} as const satisfies Record<ColumnType, { readonly schema: z.ZodType; readonly name: string }>;
+const isIsoText = (value: unknown) => typeof value === 'string' && isoText.safeParse(value).success;
 
-/** A sentence for each field that its column cannot show as it is meant. */
+const TYPES = {
+  text: { holds: (value) => typeof value === 'string', name: 'a text' },
+  numeric: { holds: (value) => Number.isFinite(value), name: 'a number' },
+  boolean: { holds: (value) => typeof value === 'boolean', name: 'true or false' },
+  timestamp: { holds: isIsoText, name: 'an ISO 8601 date' },
+  date: { holds: isIsoText, name: 'an ISO 8601 date' },
+  json: { holds: (value) => typeof value === 'object', name: 'a list or an object' },
+} as const satisfies Record<ColumnType, { readonly holds: (value: unknown) => boolean; readonly name: string }>;
+
+/** A sentence for each field that its column cannot show as it is meant. Called for every record: no copies, no schemas. */
 export function typeProblems(resource: Resource, fields: Fields): string[] {
   const { key } = resourceRow(resource);
-  return columnsOf(resource).flatMap(({ path, type }) => {
+  const problems: string[] = [];
+  for (const { path, type } of columnsOf(resource)) {
     // Keys are more freely taken: a number is as good.
-    if (path.length === 1 && path[0] === key) return [];
+    if (path.length === 1 && path[0] === key) continue;
     const value = valueAt(fields, path);
-    if (value === undefined || value === null || TYPES[type].schema.safeParse(value).success) return [];
-    return [`${path.join('.')} is not ${TYPES[type].name}`];
-  });
+    if (value === undefined || value === null || TYPES[type].holds(value)) continue;
+    problems.push(`${path.join('.')} is not ${TYPES[type].name}`);
+  }
+  return problems;
 }
 
 /** In the place of an object is something else: wrong for every column. */
 const NO_OBJECT = Symbol('no object');
 
-function valueAt(fields: Fields, [first, ...rest]: Column['path']): unknown {
-  let value = fields[first];
-  for (const step of rest) {
+function valueAt(fields: Fields, path: Column['path']): unknown {
+  let value: unknown = fields;
+  for (const step of path) {
     if (value === undefined || value === null) return value;
-    if (typeof value !== 'object' || Array.isArray(value)) return NO_OBJECT;
-    value = z.record(z.string(), z.unknown()).parse(value)[step];
+    if (!isObject(value)) return NO_OBJECT;
+    value = value[step];
   }
   return value;
+}
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,7 +2,7 @@
 import { hash as digest } from 'node:crypto';
 import { z } from 'zod';
 import { resourceRow } from '../spec/resources.js';
-import { isoText, typeProblems } from './columns.js';
+import { isObject, isoText, typeProblems } from './columns.js';
 import type { Resource } from '../spec/resources.js';
 
 export interface MaesnRecord {
@@ -79,10 +79,6 @@ function parseRecord(resource: Resource, value: unknown, position: number, paren
     hash,
     problems: problems.length === 0 ? null : problems,
   };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** One for each pair, also where a key holds a slash. */
