@@ -7,6 +7,7 @@ import type { Collection } from '../src/spec/resources.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
+import { pauseUpdate } from '../src/workflows/messages.js';
 import { waitFor } from './support/wait.js';
 
 describe('the fairness key', () => {
@@ -95,7 +96,7 @@ describe('one Worker that does one thing at a time', () => {
 
   it('takes turns between keys, so that a backlog of one does not hold up another', async () => {
     const place = await placeOfTheLater('large', 'small');
-    expect(place).toBeLessThan(30);
+    expect(place).toBeLessThan(35);
   });
 
   it('lets the later ones wait under one key: this test can tell', async () => {
@@ -121,10 +122,11 @@ describe('what Temporal is told', () => {
       return raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'pullResource');
     });
     expect((await handle.describe()).priority).toMatchObject({ fairnessKey: connectionId });
+    await handle.executeUpdate(pauseUpdate, { args: [{ reason: 'to see what goes first' }] });
     const { events } = await handle.fetchHistory();
     const scheduled = events?.flatMap(({ activityTaskScheduledEventAttributes: about }) => about ?? []) ?? [];
-    const told = scheduled.find(({ activityType }) => activityType?.name === 'tellApplication');
-    expect(told?.priority).toMatchObject({ priorityKey: BEFORE_WALKS });
+    const paused = scheduled.find(({ activityType }) => activityType?.name === 'pauseConnection');
+    expect(paused?.priority).toMatchObject({ priorityKey: BEFORE_WALKS });
     await harness.sync.cancelSync(connectionId);
   });
 

@@ -245,7 +245,9 @@ describe('the application', () => {
     for (const { account } of connected) account.fault({ times: 5, answer: { status: 503 } });
     await Promise.all(connected.map(({ connectionId }) => run(connectionId)));
     const opened = await waitFor('it is told', () => ofType('incident.opened')[2]);
-    expect(opened.data).toMatchObject({ kind: 'target_system_failing', targetSystem: 'freshbooks', connections: 5 });
+    expect(opened.data).toMatchObject({ kind: 'target_system_failing', targetSystem: 'freshbooks' });
+    // The sixth may fail while it is told.
+    expect([5, 6]).toContain(opened.data['connections']);
     const closed = await waitFor('its end is told', () => ofType('incident.closed')[1]);
     expect(closed.data).toMatchObject({ incidentId: opened.data['incidentId'], connections: 6 });
     const stuck = (await harness.sync.events({ limit: 1_000 })).filter(({ type }) => type === 'sync.stuck');

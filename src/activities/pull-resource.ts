@@ -10,6 +10,7 @@ import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
+import { toRows } from '../store/index.js';
 import type { Cursor } from '../store/index.js';
 import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
@@ -94,8 +95,9 @@ export function createPullResource(dependencies: ActivityDependencies) {
               maximumDeletedShare: options.maximumDeletedShare,
             });
             walk = toCounts(saved);
-            task = undefined;
-            attempt.progressed({ task: undefined });
+            // One that holds a page behind these is still to be asked for.
+            if (task !== undefined && task.page <= (pages.at(-1)?.page ?? 0)) task = undefined;
+            attempt.progressed({ task });
             await sender?.answered(pages.length);
             await learning?.answered(pages);
             return saved;
@@ -138,10 +140,12 @@ function sinceOf({ phase, passStartedAt, walkSince }: Cursor): Date | null {
   return phase === 'changes' ? new Date(passStartedAt.getTime() - WATERMARK_OVERLAP_MS) : walkSince;
 }
 
-/** While the database writes the pages before it. Where records have no key, theirs is their position, known only then. */
+/** All that can be done while the database writes the pages before it. Where records have no key, theirs is their position, known only then. */
 function parseAhead(resource: Resource, fetched: FetchedPage): FetchedPage {
   if (resourceRow(resource).key === null) return fetched;
-  return { ...fetched, parsed: parseRecords(resource, fetched.records, 0, fetched.parentKey) };
+  const parsed = parseRecords(resource, fetched.records, 0, fetched.parentKey);
+  // What they were parsed from is not kept: it is most of the memory.
+  return { ...fetched, records: [], parsed, rows: toRows(parsed) };
 }
 
 /** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */
@@ -162,6 +166,7 @@ function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
   const [first] = pages;
   const last = pages.at(-1);
   if (first === undefined || last === undefined) throw new RangeError('there is no page to save');
+  const isListedOnce = byKey.size === keys.length;
   return {
     resource,
     walkId,
@@ -171,6 +176,10 @@ function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
     pages: pages.length,
     keys,
     records: [...byKey.values()],
+    rows:
+      isListedOnce && pages.every(({ rows }) => rows !== undefined)
+        ? pages.flatMap(({ rows }) => rows ?? [])
+        : undefined,
     parents: isChild(resource) ? pages.flatMap(({ parentKey }) => parentKey ?? []) : undefined,
     totalPages: last.totalPages,
     totalRecords: last.totalRecords,

@@ -6,11 +6,16 @@ import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 
+/** How often what nobody has fetched is cleared away. */
+const PRUNE_EVERY_MS = 10 * 60_000;
+
 /** As many failures in a row, and a person may want to know. */
 const STUCK_AFTER = 3;
 
 /** Safe to repeat: the same occasion is one event, and whoever died before the Signal sends it when tried again. */
 export function createTell({ store, temporal, taskQueue, options }: ActivityDependencies) {
+  let prunedAt = -Infinity;
+
   return async function tell(event: NewEvent): Promise<void> {
     const { connectionId } = event;
     const incident =
@@ -22,8 +27,9 @@ export function createTell({ store, temporal, taskQueue, options }: ActivityDepe
     );
     if (options.eventReceiver === undefined) {
       // Nobody delivers them, so nobody else would ever clear them away.
-      const before = new Date(Date.now() - options.keepEventsForMs);
-      return store.events.prune({ connectionId, before, undelivered: true });
+      if (performance.now() - prunedAt < PRUNE_EVERY_MS) return;
+      prunedAt = performance.now();
+      return store.events.prune({ before: new Date(Date.now() - options.keepEventsForMs), undelivered: true });
     }
     // Unless there was something to deliver before: whoever should have said so may have died.
     if (incident !== undefined && (await store.events.nextUndelivered(connectionId)) === undefined) return;

@@ -25,7 +25,7 @@ export interface WalkPagesInput {
  * How many pages may be asked for and not yet written, as a multiple of those in flight: a bound for memory, and for what
  * a crash repeats.
  */
-export const WINDOW_PER_IN_FLIGHT = 4;
+export const WINDOW_PER_IN_FLIGHT = 8;
 
 /** The error of a page, and which. */
 export class PageError extends Error {

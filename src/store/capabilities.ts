@@ -71,25 +71,23 @@ export function createCapabilities(db: Database): Capabilities {
     },
 
     async unsupported(connectionId) {
-      const [rows, [connection]] = await Promise.all([
-        db
-          .select({
-            resource: capabilities.resource,
-            supported: capabilities.supported,
-            reason: capabilities.reason,
-            keyVersion: capabilities.keyVersion,
-            checkedAt: capabilities.checkedAt,
-            recheckAt: capabilities.recheckAt,
-            isDue: sql<boolean>`coalesce(${capabilities.recheckAt} <= now(), true)`,
-          })
-          .from(capabilities)
-          .where(eq(capabilities.connectionId, connectionId))
-          .orderBy(capabilities.resource),
-        db.select({ keyVersion: connections.keyVersion }).from(connections).where(eq(connections.id, connectionId)),
-      ]);
+      const rows = await db
+        .select({
+          resource: capabilities.resource,
+          supported: capabilities.supported,
+          reason: capabilities.reason,
+          checkedAt: capabilities.checkedAt,
+          recheckAt: capabilities.recheckAt,
+          isDue: sql<boolean>`coalesce(${capabilities.recheckAt} <= now(), true)`,
+          isOfThisKey: sql<boolean>`${capabilities.keyVersion} = ${connections.keyVersion}`,
+        })
+        .from(capabilities)
+        .innerJoin(connections, eq(connections.id, capabilities.connectionId))
+        .where(eq(capabilities.connectionId, connectionId))
+        .orderBy(capabilities.resource);
       if (!rows.some(({ supported }) => supported)) return [];
-      return rows.flatMap(({ resource, supported, reason, keyVersion, checkedAt, recheckAt, isDue }) =>
-        supported || isDue || reason === null || recheckAt === null || keyVersion !== connection?.keyVersion
+      return rows.flatMap(({ resource, supported, reason, checkedAt, recheckAt, isDue, isOfThisKey }) =>
+        supported || isDue || reason === null || recheckAt === null || !isOfThisKey
           ? []
           : [{ resource, ...reason, checkedAt, recheckAt }],
       );

@@ -57,7 +57,8 @@ export interface Events {
    * `undelivered`, also what should have been and was not.
    */
   prune(options: {
-    readonly connectionId: string | null;
+    /** Absent: of all connections and of none. */
+    readonly connectionId?: string | null;
     readonly before: Date;
     readonly undelivered: boolean;
   }): Promise<void>;
@@ -80,12 +81,14 @@ export function createEvents(db: Database): Events {
   };
   const isUndelivered = and(isNull(events.deliveredAt), isNull(events.incidentId));
   return {
-    async add(event) {
-      // One at a time: an id that becomes visible after a higher one would be missed by whoever reads on from there.
-      await db.transaction(async (tx) => {
-        await tx.execute(sql`select pg_advisory_xact_lock(${ADD_LOCK})`);
-        await tx.insert(events).values(event).onConflictDoNothing();
-      });
+    async add({ type, connectionId, occasion, data = {}, incidentId = null }) {
+      // One at a time: an id that becomes visible after a higher one would be missed by whoever reads on from there. The lock
+      // is held before the id is given out, and until the commit.
+      await db.execute(sql`
+        with turn as materialized (select pg_advisory_xact_lock(${ADD_LOCK}))
+        insert into ${events} (type, connection_id, occasion, data, incident_id)
+        select ${type}, ${connectionId}, ${occasion}, ${JSON.stringify(data)}::jsonb, ${incidentId}::bigint from turn
+        on conflict do nothing`);
     },
 
     list: ({ afterId, limit, connectionId }) =>
@@ -159,7 +162,7 @@ export function createEvents(db: Database): Events {
       const isOld = undelivered
         ? or(wasDelivered, and(isNull(events.deliveredAt), happened))
         : or(wasDelivered, and(isNotNull(events.incidentId), happened));
-      await db.delete(events).where(and(isOf(connectionId), isOld));
+      await db.delete(events).where(and(connectionId === undefined ? undefined : isOf(connectionId), isOld));
     },
   };
 }

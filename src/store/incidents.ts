@@ -85,7 +85,7 @@ export function createIncidents(db: Database): Incidents {
     await db.insert(incidents).values({ kind, targetSystem, connections: counted.met }).onConflictDoNothing();
   }
 
-  async function closeIfOver(incident: Incident, before: Outcome | undefined): Promise<void> {
+  async function closeIfOver(incident: Incident, before: Outcome | null): Promise<void> {
     const { id, kind, targetSystem } = incident;
     const { endsWithFirst, outcome } = incidentRule(kind);
     const isOver = (endsWithFirst && before === outcome) || !isIncident(kind, await countMet(kind, targetSystem));
@@ -104,17 +104,27 @@ export function createIncidents(db: Database): Incidents {
 
   return {
     async note({ connectionId, targetSystem, outcome }) {
-      const [before] = await db
-        .select({ outcome: outcomes.outcome })
-        .from(outcomes)
-        .where(eq(outcomes.connectionId, connectionId));
+      const before = db
+        .$with('before')
+        .as(db.select({ outcome: outcomes.outcome }).from(outcomes).where(eq(outcomes.connectionId, connectionId)));
       // By itself, and before anything is counted: of those who come at once, the last one sees all of them.
-      await db
-        .insert(outcomes)
-        .values({ connectionId, outcome })
-        .onConflictDoUpdate({ target: outcomes.connectionId, set: { outcome, at: sql`now()` } });
+      const noted = db.$with('noted').as(
+        db
+          .insert(outcomes)
+          .values({ connectionId, outcome })
+          .onConflictDoUpdate({ target: outcomes.connectionId, set: { outcome, at: sql`now()` } })
+          .returning({ outcome: outcomes.outcome }),
+      );
+      const [known] = await db
+        .with(before, noted)
+        .select({
+          before: sql<Outcome | null>`(select outcome from ${before})`,
+          hasNews: sql<boolean>`exists (select from ${incidents} where ${isOpen} or not ${incidents.announced})`,
+        })
+        .from(noted);
       if (outcome === 'succeeded') {
-        for (const incident of await openOf(targetSystem)) await closeIfOver(incident, before?.outcome);
+        if (known?.hasNews !== true) return [];
+        for (const incident of await openOf(targetSystem)) await closeIfOver(incident, known.before);
       }
       for (const kind of INCIDENT_KINDS) {
         const rule = incidentRule(kind);

@@ -114,3 +114,4 @@ export { SealingError } from './sealing.js';
 export type { Cursor, Walks } from './walks.js';
 export type { Warning, Warnings } from './warnings.js';
 export type { NewWebhookSubscription, RecordDeletion, WebhookSubscription, Webhooks } from './webhooks.js';
+export { toRows } from './write-pages.js';

@@ -50,9 +50,13 @@ export async function endPass(tx: Database, of: WalkOf, cursor: Cursor, maximumS
 
 async function readAgain(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
   if (cursor.pass >= MAX_PASSES) return endWalk(tx, of, cursor, false, maximumShare);
-  await tx.delete(passPages).where(readBy(of));
   const changes = { ...NEW_PASS, pass: cursor.pass + 1, previousFingerprint: cursor.fingerprint };
-  return only(await tx.update(cursors).set(changes).where(at(of)).returning());
+  return only(await tx.with(forgetPages(tx, of)).update(cursors).set(changes).where(at(of)).returning());
+}
+
+/** The notes of the pass: to be made part of the statement that moves the cursor on. */
+export function forgetPages(tx: Database, of: WalkOf) {
+  return tx.$with('forgotten').as(tx.delete(passPages).where(readBy(of)).returning({ page: passPages.page }));
 }
 
 /** The keys that the pass has seen, each once. To be joined: a subquery would be read anew for every record of a long list. */
@@ -131,9 +135,9 @@ export async function complete(
   of: WalkOf,
   about: { readonly verified: boolean; readonly deleted: number },
 ): Promise<Cursor> {
-  await tx.delete(passPages).where(readBy(of));
   return only(
     await tx
+      .with(forgetPages(tx, of))
       .update(cursors)
       .set({
         phase: 'pages',

@@ -9,10 +9,10 @@ import { beginAtParents, endParents, otherParents, parentsFrom } from './child-w
 import type { ChildWalkOf } from './child-walks.js';
 import type { Database } from './database.js';
 import { enter } from './journal.js';
-import { NEW_PASS, complete, deleteGone, endPass } from './passes.js';
-import { cursors, hints, holds, passPages } from './schema.js';
+import { NEW_PASS, complete, deleteGone, endPass, forgetPages } from './passes.js';
+import { cursors, hints, holds } from './schema.js';
 import type { WalkPhase } from './schema.js';
-import { at, only, readBy, writePages } from './write-pages.js';
+import { at, only, writePages } from './write-pages.js';
 import type { SavePagesInput } from './write-pages.js';
 
 export interface Cursor {
@@ -104,20 +104,25 @@ export function createWalks(db: Database): Walks {
           .values({ connectionId, resource, ...fresh })
           .onConflictDoNothing()
           .returning();
-        const cursor = only(await tx.select().from(cursors).where(at(input)).for('update'));
         const isNew = added.length > 0;
+        const cursor = only(isNew ? added : await tx.select().from(cursors).where(at(input)).for('update'));
         if (!isNew && cursor.walkId === walkId) return cursor;
         const takenUp =
           !isNew && cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
         if (takenUp) return only(await tx.update(cursors).set({ walkId }).where(at(input)).returning());
         // Whatever was hinted at until now, a walk that begins now will see.
-        await tx.delete(hints).where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)));
-        await tx.delete(passPages).where(readBy(input));
+        const seen = tx.$with('seen').as(
+          tx
+            .delete(hints)
+            .where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)))
+            .returning({ resource: hints.resource }),
+        );
         const changes = isChild(resource)
           ? await beginAtParents(tx, { connectionId, resource }, cursor.watermark)
           : { walkSince: since(cursor, input) };
         return only(
           await tx
+            .with(seen, forgetPages(tx, input))
             .update(cursors)
             .set({ ...fresh, previousFingerprint: comparable(cursor), ...changes })
             .where(at(input))

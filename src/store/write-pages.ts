@@ -19,6 +19,8 @@ export interface SavePagesInput extends WalkOf {
   /** The keys on them, as listed; of two records of the same key, `records` holds the newer one alone. */
   readonly keys: readonly string[];
   readonly records: readonly MaesnRecord[];
+  /** The same, of each page, where `toRows` was called ahead. */
+  readonly rows?: readonly string[] | undefined;
   /** Of children: whose they are, in order. What these had and have no more is marked as deleted. */
   readonly parents?: readonly string[] | undefined;
   readonly totalPages: number | null;
@@ -80,7 +82,7 @@ export async function writePages(
       )
       .returning(),
   );
-  const rows = `[${input.records.map(toRow).join(',')}]`;
+  const rows = `[${(input.rows ?? [toRows(input.records)]).filter((ofPage) => ofPage !== '').join(',')}]`;
   const noted = db.$with('noted').as(
     db
       .insert(passPages)
@@ -107,8 +109,13 @@ export async function writePages(
   return (await statement.select().from(moved))[0];
 }
 
+/** Records on their way into the database, as the elements of a JSON array. */
+export function toRows(of: readonly MaesnRecord[]): string {
+  return of.map(toRow).join(',');
+}
+
 /**
- * A record on its way into the database, as JSON: what was hashed is put in as it is, quoted and parsed no second time. A record
+ * One of them: what was hashed is put in as it is, quoted and parsed no second time. A record
  * that is a JSON null comes out of `jsonb_to_recordset` as SQL's.
  */
 function toRow({ key, parentKey, json, modifiedAt, hash, problems }: MaesnRecord): string {

@@ -1,5 +1,6 @@
 /** Every Activity option, each number with its reason. */
-import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import { BEFORE_WALKS } from '../spec/fairness.js';
 import { MAESN_RETRY_POLICY } from '../spec/retry.js';
@@ -23,6 +24,14 @@ export const { endSubscriptions } = proxyActivities<Activities>({
   retry: MAESN_RETRY_POLICY,
 });
 
+/** A store that cannot be reached can be in a moment. */
+const STORE_RETRY_POLICY: ActivityOptions['retry'] = {
+  initialInterval: '1 second',
+  backoffCoefficient: 2,
+  maximumInterval: '1 minute',
+  nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused'],
+};
+
 /** Activities that need only the store and Temporal: all come back, and soon. */
 export const {
   decideDeletes,
@@ -30,25 +39,25 @@ export const {
   leaveReauthorization,
   openReauthorization,
   pauseConnection,
-  readHints,
-  readHolds,
-  readUnsupported,
   remindReauthorization,
   resumeConnection,
   settleReauthorization,
-  tellApplication,
 } = proxyActivities<Activities>({
   // Somebody waits for them, and they take no time. Whose turn it is (the fairness key) they have from their Workflow.
   priority: { priorityKey: BEFORE_WALKS },
   // Releasing ten thousand Workflows takes about a minute; everything else is one transaction.
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',
-  retry: {
-    initialInterval: '1 second',
-    backoffCoefficient: 2,
-    maximumInterval: '1 minute',
-    nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused'],
-  },
+  retry: STORE_RETRY_POLICY,
+});
+
+/**
+ * What every cycle of every connection asks the store, a statement or two: done within the Workflow Task, for what it takes to
+ * hand it to a Worker is many times as much.
+ */
+export const { readHints, readHolds, readUnsupported, tellApplication } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  retry: STORE_RETRY_POLICY,
 });
 
 /** Sends to the application: waited for without end, since its events come in order. */
