@@ -2,3 +2,4 @@ export { deliverEvents } from './deliver-events.js';
 export { keepSubscribed } from './keep-subscribed.js';
 export { reauthorizeConnection } from './reauthorize-connection.js';
 export { syncConnection } from './sync-connection.js';
+export { writeRecord } from './write-record.js';

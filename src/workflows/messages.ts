@@ -237,6 +237,54 @@ export type RefusedWebhooks = Readonly<Record<string, number>>;
 /** A sync was started: its webhooks are wanted (again). */
 export const syncStartedSignal = defineSignal('syncStarted');
 
+// --- writeRecord ------------------------------------------------------------------------------------------------
+
+/** One per idempotency key. */
+export function writeRecordId({ connectionId, idempotencyKey }: WriteRecordInput): string {
+  return `write/${connectionId}/${idempotencyKey}`;
+}
+
+/** What is written is in the store. */
+export interface WriteRecordInput {
+  readonly connectionId: string;
+  readonly idempotencyKey: string;
+}
+
+export type WriteOutcomeName = 'applied' | 'partly_applied' | 'refused' | 'not_applied' | 'abandoned' | 'cancelled';
+
+export interface WriteRecordResult {
+  readonly outcome: WriteOutcomeName;
+  readonly recordKey?: string | undefined;
+  /** How often it was sent. */
+  readonly sends: number;
+  /** Of what was not applied: why, without records. */
+  readonly because?: string | undefined;
+}
+
+/** What is to be done next for a write, as the store has it. */
+export type WriteStep =
+  | { readonly next: 'send' | 'waitForTurn' | 'lookUp' | 'poll' }
+  | { readonly next: 'decide'; readonly because: string; readonly sends: number }
+  | { readonly next: 'nothing'; readonly result: WriteRecordResult };
+
+export interface ResolveWriteInput {
+  /** `not_applied`: it is sent again. `abandon`: it is let be, applied or not. */
+  readonly decision: 'applied' | 'not_applied' | 'abandon';
+  readonly by?: string | undefined;
+}
+
+export interface WriteRecordStatus {
+  readonly doing: WriteStep['next'] | 'awaitReauthorization';
+  /** ISO 8601 */
+  readonly since: string;
+}
+
+export const writeStatusQuery = defineQuery<WriteRecordStatus>('status');
+/** For people at Temporal's UI or CLI: as `resolveWrite`. Refused unless the write is undecided. */
+export const resolveWriteUpdate = defineUpdate<void, [ResolveWriteInput]>('resolve');
+/** The write before it has ended, or somebody has decided: the store says what is next. */
+export const writeChangedSignal = defineSignal('writeChanged');
+
 // --- what Activities take and give ----------------------------------------------------------------------------
 
 export interface PullResourceInput {

@@ -1,0 +1,142 @@
+/** Writing through Maesn, each thing once: asking for it, seeing what became of it, and deciding where nobody knows. */
+import { sharedTurns } from '../spec/fairness.js';
+import type { WriteOperation } from '../spec/writes.js';
+import type { Resolution, Write, WriteBody, WriteState } from '../store/index.js';
+import { writeChangedSignal, writeRecordId } from '../workflows/messages.js';
+import type { WriteRecordInput } from '../workflows/messages.js';
+import { findConnection } from './context.js';
+import type { ClientContext } from './context.js';
+import { MaesnSyncError, callTemporal, ignoreNotRunning, parseInput } from './errors.js';
+import { listWritesOptions, resolveWriteInput, writeInput } from './write-inputs.js';
+
+export interface WriteInput {
+  /** The caller's own: the same key is the same write, however often it is asked for. 1 to 200 of A-Z a-z 0-9 . _ : - */
+  readonly idempotencyKey: string;
+  readonly operation: WriteOperation;
+  /** Of the path, such as `invoiceId`. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
+  /** As Maesn documents it for the operation. Of a form, its fields; files are `{ filename, contentType?, base64 }`. */
+  readonly body?: WriteBody | undefined;
+}
+
+export interface WriteStatus extends Write {
+  /** What Maesn answered in the end, whole: `data`, or `errors`, `downstreamErrors` and `validationErrors`. */
+  readonly answer?: unknown;
+}
+
+export interface ListWritesOptions {
+  readonly connectionId?: string | undefined;
+  readonly states?: readonly WriteState[] | undefined;
+  /** From before this id: the last one of the page before. */
+  readonly beforeId?: number | undefined;
+  /** 1 to 200. Default: 50. */
+  readonly limit?: number | undefined;
+}
+
+export interface WriteCalls {
+  /**
+   * Has something written, and returns at once. The same key again is the same write, running or ended. Throws
+   * `ConnectionNotFound`, and `KeyReused` when the key stands for another write.
+   */
+  write(connectionId: string, input: WriteInput): Promise<WriteStatus>;
+  /** How far it is, or what became of it. Throws `ConnectionNotFound`, `WriteNotFound`. */
+  writeStatus(connectionId: string, idempotencyKey: string): Promise<WriteStatus>;
+  /** The same, once it has ended. Waits as long as that takes, which can be until a person has decided. */
+  writeEnd(connectionId: string, idempotencyKey: string): Promise<WriteStatus>;
+  /** Newest first. */
+  writes(options?: ListWritesOptions): Promise<Write[]>;
+  /** Says what became of a write that is undecided. Throws `WriteNotFound`, and `Refused` when it is not undecided. */
+  resolveWrite(
+    connectionId: string,
+    idempotencyKey: string,
+    options: { readonly decision: Resolution },
+  ): Promise<WriteStatus>;
+  /** Ends a write that was not sent yet; one that may have been applied becomes undecided. Throws `WriteNotFound`, `Refused`. */
+  cancelWrite(connectionId: string, idempotencyKey: string): Promise<void>;
+}
+
+export function createWrites(context: ClientContext): WriteCalls {
+  const { store, temporal, taskQueue, actor } = context;
+
+  async function find(connectionId: string, idempotencyKey: string): Promise<Write> {
+    await findConnection(context, connectionId);
+    const write = await store.writes.find({ connectionId, idempotencyKey });
+    if (write === undefined) {
+      throw new MaesnSyncError('WriteNotFound', `Connection ${connectionId} has no write ${idempotencyKey}.`);
+    }
+    return write;
+  }
+
+  async function toStatus(write: Write): Promise<WriteStatus> {
+    const answer = write.state === 'ended' ? await store.writes.answer(write) : undefined;
+    return { ...write, ...(answer === undefined ? {} : { answer }) };
+  }
+
+  /** Also wakes one that runs: whatever was changed, the store tells it. */
+  async function run({ connectionId, idempotencyKey }: WriteRecordInput, operation: string): Promise<void> {
+    const input: WriteRecordInput = { connectionId, idempotencyKey };
+    await callTemporal(connectionId, () =>
+      temporal.workflow.signalWithStart('writeRecord', {
+        taskQueue,
+        workflowId: writeRecordId(input),
+        args: [input],
+        signal: writeChangedSignal,
+        staticSummary: `${operation} of ${connectionId}`,
+        priority: sharedTurns(connectionId),
+      }),
+    );
+  }
+
+  const handleOf = (of: WriteRecordInput) => temporal.workflow.getHandle(writeRecordId(of));
+
+  return {
+    async write(connectionId, input) {
+      const parsed = parseInput(writeInput, input);
+      await findConnection(context, connectionId);
+      const found = await store.writes.add({ connectionId, ...parsed }, actor);
+      if (found === undefined) {
+        throw new MaesnSyncError(
+          'KeyReused',
+          `The idempotency key ${parsed.idempotencyKey} of connection ${connectionId} stands for another write.`,
+        );
+      }
+      const { write } = found;
+      // One whose Workflow could not be started the first time is started now.
+      if (write.state !== 'ended') await run(write, write.operation);
+      return toStatus(write);
+    },
+
+    writeStatus: async (connectionId, idempotencyKey) => toStatus(await find(connectionId, idempotencyKey)),
+
+    async writeEnd(connectionId, idempotencyKey) {
+      const write = await find(connectionId, idempotencyKey);
+      if (write.state !== 'ended') await callTemporal(connectionId, () => handleOf(write).result());
+      return toStatus(await find(connectionId, idempotencyKey));
+    },
+
+    async writes(options = {}) {
+      const { limit, ...rest } = parseInput(listWritesOptions, options);
+      if (rest.connectionId !== undefined) await findConnection(context, rest.connectionId);
+      return store.writes.list({ ...rest, limit });
+    },
+
+    async resolveWrite(connectionId, idempotencyKey, options) {
+      const { decision } = parseInput(resolveWriteInput, options);
+      const write = await find(connectionId, idempotencyKey);
+      if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, actor }))) {
+        throw new MaesnSyncError('Refused', `Write ${idempotencyKey} of connection ${connectionId} is not undecided.`);
+      }
+      await run(write, write.operation);
+      return toStatus(await find(connectionId, idempotencyKey));
+    },
+
+    async cancelWrite(connectionId, idempotencyKey) {
+      const write = await find(connectionId, idempotencyKey);
+      if (write.state === 'ended') {
+        throw new MaesnSyncError('Refused', `Write ${idempotencyKey} of connection ${connectionId} has ended.`);
+      }
+      await ignoreNotRunning(callTemporal(connectionId, () => handleOf(write).cancel()));
+      await store.journal.add({ connectionId, actor, action: 'write.cancelled', detail: { idempotencyKey } });
+    },
+  };
+}
