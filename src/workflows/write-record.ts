@@ -68,8 +68,8 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   }
 
+  // oxlint-disable-next-line typescript/consistent-return -- every case returns
   async function carryOut(step: Exclude<WriteStep, { next: 'nothing' }>): Promise<WriteStep> {
-    changed = false;
     show(step.next, step.next === 'decide' ? step.because : undefined);
     switch (step.next) {
       case 'send':
@@ -81,20 +81,25 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
       case 'waitForTurn':
         await condition(() => changed, LOOK_AGAIN, { summary: 'the write before it' });
         return { next: 'send' };
-      case 'decide': {
-        const { because, sends } = step;
-        const occasion = `${idempotencyKey}, sent ${sends} times`;
-        await tellApplication({ connectionId, type: 'write.undecided', occasion, data: { idempotencyKey, because } });
+      case 'decide':
+        await tellUndecided(step);
         await condition(() => changed);
+        changed = false;
         return readWrite(input);
-      }
     }
+  }
+
+  async function tellUndecided({ because, sends }: Extract<WriteStep, { next: 'decide' }>): Promise<void> {
+    const occasion = `${idempotencyKey}, sent ${sends} times`;
+    await tellApplication({ connectionId, type: 'write.undecided', occasion, data: { idempotencyKey, because } });
   }
 
   /** A login that is refused is waited for; then the very same step is taken once more. */
   async function ask(activity: () => Promise<WriteStep>): Promise<WriteStep> {
     for (;;) {
       try {
+        // What is signalled from now on, the Activity may not have seen.
+        changed = false;
         return await activity();
       } catch (error) {
         const cause = causeOf(error);
