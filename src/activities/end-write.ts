@@ -2,7 +2,13 @@
 import type { WriteAnswer } from '../maesn/envelope.js';
 import { writeRow } from '../spec/writes.js';
 import type { Write, WriteOf } from '../store/index.js';
-import { hintedSignal, syncConnectionId, writeChangedSignal, writeRecordId } from '../workflows/messages.js';
+import {
+  hintedSignal,
+  syncConnectionId,
+  writeBatchId,
+  writeChangedSignal,
+  writeRecordId,
+} from '../workflows/messages.js';
 import type { WriteRecordResult, WriteStep } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isGone } from './join-reauthorization.js';
@@ -12,20 +18,12 @@ import { toRecord } from './write-body.js';
 /** What the row says is next. */
 export function toStep(write: Write): WriteStep {
   const { state, sends, because } = write;
-  switch (state) {
-    case 'waiting':
-      return { next: 'send' };
-    case 'sending':
-    case 'unknown':
-      return { next: 'lookUp' };
-    case 'task':
-      return { next: 'poll' };
-    case 'undecided':
-      return { next: 'decide', because: because ?? 'nobody knows', sends };
-    case 'ended':
-      return { next: 'nothing', result: toResult(write) };
-  }
+  if (state === 'ended') return { next: 'nothing', result: toResult(write) };
+  if (state === 'undecided') return { next: 'decide', because: because ?? 'nobody knows', sends };
+  return { next: NEXT[state] };
 }
+
+const NEXT = { waiting: 'send', sending: 'lookUp', unknown: 'lookUp', task: 'poll' } as const;
 
 function toResult({ outcome, recordKey, sends, because }: Write): WriteRecordResult {
   return {
@@ -112,12 +110,16 @@ export function createEndWrite(dependencies: ActivityDependencies) {
     const data = { idempotencyKey, operation, ...toResult(write) };
     await tell({ connectionId, type: 'write.ended', occasion: idempotencyKey, data });
     const next = await store.writes.nextOf(of);
-    if (next === undefined) return;
+    if (next !== undefined) await wake(writeRecordId(next));
+    if (write.batchId !== null) await wake(writeBatchId({ connectionId, batchId: write.batchId }));
+  };
+
+  async function wake(workflowId: string): Promise<void> {
     await temporal.workflow
-      .getHandle(writeRecordId(next))
+      .getHandle(workflowId)
       .signal(writeChangedSignal)
       .catch((error: unknown) => {
         if (!isGone(error)) throw error;
       });
-  };
+  }
 }

@@ -23,6 +23,7 @@ import { createEndWrite } from './end-write.js';
 import { createLookUpWrite } from './look-up-write.js';
 import { createPollWriteTask } from './poll-write-task.js';
 import { createSendWrite } from './send-write.js';
+import { createStartNextWrites } from './start-next-writes.js';
 import { createTell } from './tell-application.js';
 import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subscriptions.js';
 
@@ -51,6 +52,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     readWrite: safely(createReadWrite(dependencies)),
     resolveWrite: safely(createResolveWrite(dependencies)),
     giveUpWrite: safely(createGiveUpWrite(dependencies)),
+    startNextWrites: safely(createStartNextWrites(dependencies)),
     endWrite: safely(createEndWrite(dependencies)),
     renewSubscriptions: createRenewSubscriptions(dependencies),
     endSubscriptions: createEndSubscriptions(dependencies),

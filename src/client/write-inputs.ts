@@ -60,3 +60,21 @@ export const listWritesOptions = z.strictObject({
   beforeId: z.int().positive().optional(),
   limit: z.int().min(1).max(200).default(50),
 });
+
+export const MAX_BATCH = 10_000;
+
+export const writeBatchInput = z.strictObject({
+  batchId: idempotencyKey,
+  writes: z
+    .array(writeInput)
+    .min(1, 'must not be empty')
+    .max(MAX_BATCH, `must be at most ${MAX_BATCH}`)
+    .superRefine((all, context) => {
+      const seen = new Set<string>();
+      for (const [index, { idempotencyKey: key }] of all.entries()) {
+        if (seen.has(key))
+          context.addIssue({ code: 'custom', path: [index, 'idempotencyKey'], message: `${key} comes twice` });
+        seen.add(key);
+      }
+    }),
+});

@@ -1,13 +1,12 @@
 /** Writing through Maesn, each thing once: asking for it, seeing what became of it, and deciding where nobody knows. */
-import { sharedTurns } from '../spec/fairness.js';
 import type { WriteOperation } from '../spec/writes.js';
 import type { Resolution, Write, WriteBody, WriteState } from '../store/index.js';
-import { writeChangedSignal, writeRecordId } from '../workflows/messages.js';
-import type { WriteRecordInput } from '../workflows/messages.js';
+import { writeBatchId, writeBatchStart, writeRecordId, writeRecordStart } from '../workflows/messages.js';
+import type { WriteBatchReport, WriteRecordInput } from '../workflows/messages.js';
 import { findConnection } from './context.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, ignoreNotRunning, parseInput } from './errors.js';
-import { listWritesOptions, resolveWriteInput, writeInput } from './write-inputs.js';
+import { listWritesOptions, resolveWriteInput, writeBatchInput, writeInput } from './write-inputs.js';
 
 export interface WriteInput {
   /** The caller's own: the same key is the same write, however often it is asked for. 1 to 200 of A-Z a-z 0-9 . _ : - */
@@ -17,6 +16,12 @@ export interface WriteInput {
   readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** As Maesn documents it for the operation. Of a form, its fields; files are `{ filename, contentType?, base64 }`. */
   readonly body?: WriteBody | undefined;
+}
+
+export interface WriteBatch {
+  /** The caller's own, like an idempotency key. */
+  readonly batchId: string;
+  readonly writes: readonly WriteInput[];
 }
 
 export interface WriteStatus extends Write {
@@ -39,6 +44,16 @@ export interface WriteCalls {
    * `ConnectionNotFound`, and `KeyReused` when the key stands for another write.
    */
   write(connectionId: string, input: WriteInput): Promise<WriteStatus>;
+  /**
+   * Has many things written, up to 10,000, some at a time, and returns at once: all of them are taken, or none. The same
+   * `batchId` with the same writes again is the same batch. Throws `ConnectionNotFound`, and `KeyReused` when keys stand for
+   * other writes.
+   */
+  writeMany(connectionId: string, batch: WriteBatch): Promise<WriteBatchReport>;
+  /** How many of a batch are where. Throws `ConnectionNotFound`, `WriteNotFound`. */
+  writeBatchStatus(connectionId: string, batchId: string): Promise<WriteBatchReport>;
+  /** The same, once none is to be sent or looked up any more: each has ended, or is undecided. */
+  writeBatchEnd(connectionId: string, batchId: string): Promise<WriteBatchReport>;
   /** How far it is, or what became of it. Throws `ConnectionNotFound`, `WriteNotFound`. */
   writeStatus(connectionId: string, idempotencyKey: string): Promise<WriteStatus>;
   /** The same, once it has ended. Waits as long as that takes, which can be until a person has decided. */
@@ -67,23 +82,22 @@ export function createWrites(context: ClientContext): WriteCalls {
     return write;
   }
 
+  async function findBatch(connectionId: string, batchId: string): Promise<WriteBatchReport> {
+    await findConnection(context, connectionId);
+    const counts = await store.writes.countBatch({ connectionId, batchId });
+    if (counts.total > 0) return counts;
+    throw new MaesnSyncError('WriteNotFound', `Connection ${connectionId} has no batch ${batchId}.`);
+  }
+
   async function toStatus(write: Write): Promise<WriteStatus> {
     const answer = write.state === 'ended' ? await store.writes.answer(write) : undefined;
     return { ...write, ...(answer === undefined ? {} : { answer }) };
   }
 
   /** Also wakes one that runs: whatever was changed, the store tells it. */
-  async function run({ connectionId, idempotencyKey }: WriteRecordInput, operation: string): Promise<void> {
-    const input: WriteRecordInput = { connectionId, idempotencyKey };
-    await callTemporal(connectionId, () =>
-      temporal.workflow.signalWithStart('writeRecord', {
-        taskQueue,
-        workflowId: writeRecordId(input),
-        args: [input],
-        signal: writeChangedSignal,
-        staticSummary: `${operation} of ${connectionId}`,
-        priority: sharedTurns(connectionId),
-      }),
+  async function run(of: WriteRecordInput, operation: string): Promise<void> {
+    await callTemporal(of.connectionId, () =>
+      temporal.workflow.signalWithStart('writeRecord', writeRecordStart(of, operation, taskQueue)),
     );
   }
 
@@ -104,6 +118,33 @@ export function createWrites(context: ClientContext): WriteCalls {
       // One whose Workflow could not be started the first time is started now.
       if (write.state !== 'ended') await run(write, write.operation);
       return toStatus(write);
+    },
+
+    async writeMany(connectionId, batch) {
+      const { batchId, writes } = parseInput(writeBatchInput, batch);
+      await findConnection(context, connectionId);
+      const of = { connectionId, batchId };
+      const reused = await store.writes.addBatch(of, writes, actor);
+      if (reused !== undefined) {
+        const some = reused.slice(0, 10).join(', ');
+        throw new MaesnSyncError(
+          'KeyReused',
+          `${reused.length} idempotency keys of connection ${connectionId} stand for other writes: ${some}. None was taken.`,
+        );
+      }
+      await callTemporal(connectionId, () =>
+        temporal.workflow.signalWithStart('writeBatch', writeBatchStart(of, taskQueue)),
+      );
+      return store.writes.countBatch(of);
+    },
+
+    writeBatchStatus: findBatch,
+
+    async writeBatchEnd(connectionId, batchId) {
+      await findBatch(connectionId, batchId);
+      const handle = temporal.workflow.getHandle(writeBatchId({ connectionId, batchId }));
+      await callTemporal(connectionId, () => handle.result());
+      return findBatch(connectionId, batchId);
     },
 
     writeStatus: async (connectionId, idempotencyKey) => toStatus(await find(connectionId, idempotencyKey)),

@@ -476,11 +476,18 @@ export const writes = schema.table(
     /** In words without records: why it was refused, or cannot be decided. */
     because: text(),
     actor: text().notNull(),
+    /** Of many that were asked for in one call: which. */
+    batchId: text('batch_id'),
+    /** Since when its Workflow runs; null: it waits for its place in the batch. */
+    startedAt: time('started_at'),
     createdAt: time('created_at').notNull().defaultNow(),
     changedAt: time('changed_at').notNull().defaultNow(),
   },
   (table) => [
     unique().on(table.connectionId, table.idempotencyKey),
+    index('writes_batch')
+      .on(table.connectionId, table.batchId, table.id)
+      .where(sql`batch_id is not null`),
     uniqueIndex('writes_created')
       .on(table.connectionId, table.resource, table.recordKey)
       .where(sql`created`),

@@ -1,6 +1,7 @@
 /** What is to be written through Maesn. The row is the truth: whoever sends, looks up or decides changes it first, under its lock. */
 import { createHash } from 'node:crypto';
-import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, isNull, lt, ne, notInArray, sql } from 'drizzle-orm';
+import { TransactionRollbackError } from 'drizzle-orm';
 import type { Resource } from '../spec/resources.js';
 import { naturalKeyOf, writeSubject } from '../spec/writes.js';
 import type { WriteOperation } from '../spec/writes.js';
@@ -41,6 +42,8 @@ export interface Write {
   readonly recordKey: string | null;
   /** In words without records: why it was refused, or cannot be decided. */
   readonly because: string | null;
+  /** Of many that were asked for in one call: which. */
+  readonly batchId: string | null;
   readonly createdAt: Date;
   readonly changedAt: Date;
 }
@@ -68,9 +71,27 @@ export interface EndOfWrite extends WriteOf {
   readonly because?: string | undefined;
 }
 
+export interface BatchOf {
+  readonly connectionId: string;
+  readonly batchId: string;
+}
+
+/** How many of a batch are where. */
+export type BatchCounts = Readonly<Record<'total' | 'unstarted' | 'running' | 'undecided' | WriteOutcomeName, number>>;
+
 export interface Writes {
   /** The write of that key, `added` if there was none. `undefined`: the key stands for another write. */
   add(write: NewWrite, actor: string): Promise<{ readonly write: Write; readonly added: boolean } | undefined>;
+  /** All of them, or none. `undefined` when all are there; else the keys that stand for other writes. */
+  addBatch(
+    batch: BatchOf,
+    all: readonly Omit<NewWrite, 'connectionId'>[],
+    actor: string,
+  ): Promise<readonly string[] | undefined>;
+  countBatch(batch: BatchOf): Promise<BatchCounts>;
+  /** The next ones to start, so that no more than `atOnce` are under way. */
+  nextOfBatch(batch: BatchOf & { readonly atOnce: number }): Promise<Write[]>;
+  started(of: WriteOf): Promise<void>;
   find(of: WriteOf): Promise<Write | undefined>;
   /** What was to be written; `undefined` once it has ended. Throws `SealingError`. */
   body(of: WriteOf): Promise<WriteBody | undefined>;
@@ -128,6 +149,7 @@ const COLUMNS = {
   resource: writes.resource,
   recordKey: writes.recordKey,
   because: writes.because,
+  batchId: writes.batchId,
   createdAt: writes.createdAt,
   changedAt: writes.changedAt,
 };
@@ -139,35 +161,97 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
     JSON.parse(sealing.open(sealed, [connectionId, idempotencyKey, what]));
   const openBody = (of: WriteOf, sealed: string): WriteBody => ({ ...Object(open(of, 'body', sealed)) });
 
+  async function addTo(
+    tx: Database,
+    { body, ...write }: NewWrite,
+    about: { readonly actor: string; readonly batchId?: string },
+  ): Promise<{ readonly write: Write; readonly added: boolean } | undefined> {
+    const { operation, parameters } = write;
+    const hash = hashOf(operation, parameters, body);
+    const subject = writeSubject(operation, parameters, naturalKeyOf(operation, body));
+    const [added] = await tx
+      .insert(writes)
+      .values({ ...write, ...about, subject, hash, body: seal(write, 'body', body) })
+      .onConflictDoNothing()
+      .returning(COLUMNS);
+    if (added !== undefined) return { write: added, added: true };
+    const [known] = await tx
+      .select({ ...COLUMNS, hash: writes.hash })
+      .from(writes)
+      .where(at(write));
+    if (known === undefined) throw new Error('the write is gone: its connection was removed');
+    const { hash: hashBefore, ...found } = known;
+    return hashBefore === hash ? { write: found, added: false } : undefined;
+  }
+
   async function row(of: WriteOf) {
     const [found] = await db.select().from(writes).where(at(of));
     return found;
   }
 
   return {
-    async add({ body, ...write }, actor) {
-      const { connectionId, operation, parameters } = write;
-      const hash = hashOf(operation, parameters, body);
-      const subject = writeSubject(operation, parameters, naturalKeyOf(operation, body));
-      return db.transaction(async (tx) => {
-        const [added] = await tx
-          .insert(writes)
-          .values({ ...write, subject, hash, actor, body: seal(write, 'body', body) })
-          .onConflictDoNothing()
-          .returning(COLUMNS);
-        if (added !== undefined) {
-          const { idempotencyKey } = write;
+    add: (write, actor) =>
+      db.transaction(async (tx) => {
+        const found = await addTo(tx, write, { actor });
+        const { connectionId, operation, idempotencyKey } = write;
+        if (found?.added === true) {
           await enter(tx, { connectionId, actor, action: 'write.asked_for', detail: { operation, idempotencyKey } });
-          return { write: added, added: true };
         }
-        const [known] = await tx
-          .select({ ...COLUMNS, hash: writes.hash })
-          .from(writes)
-          .where(at(write));
-        if (known === undefined) throw new Error('the write is gone: its connection was removed');
-        const { hash: hashBefore, ...found } = known;
-        return hashBefore === hash ? { write: found, added: false } : undefined;
-      });
+        return found;
+      }),
+
+    async addBatch({ connectionId, batchId }, all, actor) {
+      const reused: string[] = [];
+      await db
+        .transaction(async (tx) => {
+          for (const write of all) {
+            const found = await addTo(tx, { connectionId, ...write }, { actor, batchId });
+            if (found === undefined) reused.push(write.idempotencyKey);
+          }
+          if (reused.length > 0) tx.rollback();
+          const detail = { batchId, writes: all.length };
+          await enter(tx, { connectionId, actor, action: 'write.asked_for', detail, occasion: batchId });
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof TransactionRollbackError)) throw error;
+        });
+      return reused.length === 0 ? undefined : reused;
+    },
+
+    async countBatch(batch) {
+      const state = sql<keyof BatchCounts>`case
+        when ${writes.state} = 'ended' then ${writes.outcome}
+        when ${writes.state} = 'undecided' then 'undecided'
+        when ${writes.startedAt} is null then 'unstarted' else 'running' end`;
+      const rows = await db
+        .select({ state, count: sql<number>`count(*)::int` })
+        .from(writes)
+        .where(inBatch(batch))
+        .groupBy(state);
+      const counts = Object.fromEntries(rows.map((counted) => [counted.state, counted.count]));
+      return { ...NONE, ...counts, total: rows.reduce((sum, { count }) => sum + count, 0) };
+    },
+
+    async nextOfBatch({ atOnce, ...batch }) {
+      const [running] = await db
+        .select({ count: sql<number>`count(*)::int` })
+        .from(writes)
+        .where(and(inBatch(batch), isNotNull(writes.startedAt), notInArray(writes.state, ['ended', 'undecided'])));
+      const limit = Math.max(0, atOnce - (running?.count ?? 0));
+      if (limit === 0) return [];
+      return db
+        .select(COLUMNS)
+        .from(writes)
+        .where(and(inBatch(batch), isNull(writes.startedAt), ne(writes.state, 'ended')))
+        .orderBy(asc(writes.id))
+        .limit(limit);
+    },
+
+    async started(of) {
+      await db
+        .update(writes)
+        .set({ startedAt: sql`coalesce(${writes.startedAt}, now())` })
+        .where(at(of));
     },
 
     async find(of) {
@@ -365,6 +449,23 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
         return true;
       }),
   };
+}
+
+const NONE: BatchCounts = {
+  total: 0,
+  unstarted: 0,
+  running: 0,
+  undecided: 0,
+  applied: 0,
+  partly_applied: 0,
+  refused: 0,
+  not_applied: 0,
+  abandoned: 0,
+  cancelled: 0,
+};
+
+function inBatch({ connectionId, batchId }: BatchOf) {
+  return and(eq(writes.connectionId, connectionId), eq(writes.batchId, batchId));
 }
 
 function at({ connectionId, idempotencyKey }: WriteOf) {

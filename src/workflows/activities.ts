@@ -59,10 +59,11 @@ export const {
  * What every cycle of every connection asks the store, a statement or two: done within the Workflow Task, for what it takes to
  * hand it to a Worker is many times as much.
  */
-export const { readHints, readHolds, readUnsupported, readWrite, tellApplication } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  retry: STORE_RETRY_POLICY,
-});
+export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
+  proxyLocalActivities<Activities>({
+    startToCloseTimeout: '1 minute',
+    retry: STORE_RETRY_POLICY,
+  });
 
 /** Sends to the application: waited for without end, since its events come in order. */
 export const { deliverEvents } = proxyActivities<Activities>({

@@ -245,6 +245,20 @@ export function writeRecordId({ connectionId, idempotencyKey }: WriteRecordInput
 }
 
 /** What is written is in the store. */
+/** How everybody starts it who may; the Signal also wakes one that runs. */
+export function writeRecordStart(of: WriteRecordInput, operation: string, taskQueue: string) {
+  const { connectionId, idempotencyKey } = of;
+  const args: [WriteRecordInput] = [{ connectionId, idempotencyKey }];
+  return {
+    taskQueue,
+    workflowId: writeRecordId(of),
+    args,
+    signal: writeChangedSignal,
+    staticSummary: `${operation} of ${connectionId}`,
+    priority: sharedTurns(connectionId),
+  };
+}
+
 export interface WriteRecordInput {
   readonly connectionId: string;
   readonly idempotencyKey: string;
@@ -284,6 +298,37 @@ export const writeStatusQuery = defineQuery<WriteRecordStatus>('status');
 export const resolveWriteUpdate = defineUpdate<void, [ResolveWriteInput]>('resolve');
 /** The write before it has ended, or somebody has decided: the store says what is next. */
 export const writeChangedSignal = defineSignal('writeChanged');
+
+// --- writeBatch -------------------------------------------------------------------------------------------------
+
+/** One per call that asked for many writes. */
+export function writeBatchId({ connectionId, batchId }: WriteBatchInput): string {
+  return `writes/${connectionId}/${batchId}`;
+}
+
+export interface WriteBatchInput {
+  readonly connectionId: string;
+  readonly batchId: string;
+}
+
+export function writeBatchStart(of: WriteBatchInput, taskQueue: string) {
+  const args: [WriteBatchInput] = [of];
+  return {
+    taskQueue,
+    workflowId: writeBatchId(of),
+    args,
+    signal: writeChangedSignal,
+    staticSummary: `many writes of ${of.connectionId}`,
+    priority: sharedTurns(of.connectionId),
+  };
+}
+
+/** How many are where. */
+export type WriteBatchReport = Readonly<
+  Record<'total' | 'unstarted' | 'running' | 'undecided' | WriteOutcomeName, number>
+>;
+
+export const writeBatchQuery = defineQuery<WriteBatchReport | undefined>('status');
 
 // --- what Activities take and give ----------------------------------------------------------------------------
 

@@ -20,12 +20,15 @@ CREATE TABLE "maesn_sync"."writes" (
 	"answer" text,
 	"because" text,
 	"actor" text NOT NULL,
+	"batch_id" text,
+	"started_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"changed_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "writes_connection_id_idempotency_key_unique" UNIQUE("connection_id","idempotency_key")
 );
 --> statement-breakpoint
 ALTER TABLE "maesn_sync"."writes" ADD CONSTRAINT "writes_connection_id_connections_id_fk" FOREIGN KEY ("connection_id") REFERENCES "maesn_sync"."connections"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "writes_batch" ON "maesn_sync"."writes" USING btree ("connection_id","batch_id","id") WHERE batch_id is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "writes_created" ON "maesn_sync"."writes" USING btree ("connection_id","resource","record_key") WHERE created;--> statement-breakpoint
 CREATE INDEX "writes_open" ON "maesn_sync"."writes" USING btree ("connection_id","subject","id") WHERE state <> 'ended';--> statement-breakpoint
 CREATE INDEX "writes_undecided" ON "maesn_sync"."writes" USING btree ("id") WHERE state = 'undecided';
