@@ -97,11 +97,17 @@ function worst(comparisons: readonly Comparison[]): Comparison {
 /** Of two values that are there; amounts are rounded, texts trimmed, and a day is the same as a time of it. */
 function isSame(wanted: unknown, found: unknown): boolean {
   if (typeof wanted === 'number' || typeof found === 'number') {
-    return Math.abs(Number(wanted) - Number(found)) < HALF_A_CENT;
+    return Math.abs(toNumber(wanted) - toNumber(found)) < HALF_A_CENT;
   }
   if (typeof wanted !== 'string' || typeof found !== 'string') return wanted === found;
   const [one, other] = [wanted.trim(), found.trim()];
   return one === other || isSameTime(one, other);
+}
+
+/** Some target systems tell amounts as text. */
+function toNumber(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && value.trim() !== '' ? Number(value) : NaN;
 }
 
 const HALF_A_CENT = 0.005;

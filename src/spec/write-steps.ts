@@ -35,7 +35,7 @@ const TASK_STATUSES: Readonly<Record<string, TaskMeans>> = {
 
 /** A status that nobody has heard of, or none, says nothing: the task is asked again. */
 export function taskMeans(status: string | null): TaskMeans {
-  return (status === null ? undefined : TASK_STATUSES[status]) ?? 'running';
+  return status !== null && Object.hasOwn(TASK_STATUSES, status) ? (TASK_STATUSES[status] ?? 'running') : 'running';
 }
 
 const FIRST_POLL_MS = 2_000;
