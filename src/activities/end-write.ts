@@ -11,6 +11,7 @@ import {
 } from '../workflows/messages.js';
 import type { WriteRecordResult, WriteStep } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
+import { writeNotFound } from './failure.js';
 import { isGone } from './join-reauthorization.js';
 import { createTell } from './tell-application.js';
 import { toRecord } from './write-body.js';
@@ -36,12 +37,8 @@ function toResult({ outcome, recordKey, sends, because }: Write): WriteRecordRes
 
 export async function stepOf({ store }: Pick<ActivityDependencies, 'store'>, of: WriteOf): Promise<WriteStep> {
   const write = await store.writes.find(of);
-  if (write === undefined) throw writeNotFound(of);
+  if (write === undefined) throw writeNotFound(of.idempotencyKey);
   return toStep(write);
-}
-
-function writeNotFound({ connectionId, idempotencyKey }: WriteOf): Error {
-  return new Error(`there is no write ${idempotencyKey} of connection ${connectionId} (any more)`);
 }
 
 export interface Applied {

@@ -154,6 +154,14 @@ export function tooEarly(
   });
 }
 
+export function writeNotFound(idempotencyKey: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'WriteNotFound',
+    message: `Write ${idempotencyKey} does not exist (any more): its connection was removed.`,
+    nonRetryable: true,
+  });
+}
+
 export function writeNotUndecided(): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'NothingToDecide',

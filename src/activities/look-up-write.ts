@@ -40,6 +40,8 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
     let keyVersion: number | undefined;
     try {
       const write = await store.writes.find(of);
+      // An attempt to send it is still about, or has died: from now on it does not count.
+      if (write?.state === 'sending') await store.writes.claim(of);
       const body = await store.writes.body(of);
       if (write?.state !== 'unknown' || body === undefined) return await stepOf(dependencies, of);
       const opened = await openConnection(store, connectionId);

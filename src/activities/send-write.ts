@@ -39,7 +39,7 @@ export function createSendWrite(dependencies: ActivityDependencies) {
   async function failed(write: Write, failure: MaesnFailure): Promise<'throw' | 'go on'> {
     const means = writeFailureMeans(failure);
     if (means === 'again' || means === 'reauthorize') {
-      await store.writes.release(write);
+      await store.writes.release(write, { refused: true });
       return 'throw';
     }
     if (means === 'unknown') {

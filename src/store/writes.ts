@@ -33,6 +33,7 @@ export interface Write {
   readonly state: WriteState;
   /** Of one that has ended. */
   readonly outcome: WriteOutcomeName | null;
+  /** How often it was sent, without those times that it was refused before anything was done. */
   readonly sends: number;
   readonly firstSentAt: Date | null;
   readonly sentAt: Date | null;
@@ -102,11 +103,11 @@ export interface Writes {
     readonly connectionId?: string | undefined;
     readonly states?: readonly WriteState[] | undefined;
     readonly beforeId?: number | undefined;
-    readonly limit: number;
+    readonly limit?: number;
   }): Promise<Write[]>;
   claim(of: WriteOf): Promise<Claim | undefined>;
-  /** Nothing was applied: it waits to be sent (again). */
-  release(of: WriteOf): Promise<void>;
+  /** Nothing was applied: it waits to be sent (again). `refused`: before anything was done, so that it does not count as sent. */
+  release(of: WriteOf, options?: { readonly refused: boolean }): Promise<void>;
   /** Moves on what has not ended. */
   move(
     of: WriteOf,
@@ -269,8 +270,8 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
       return sealed == null ? undefined : open(of, 'answer', sealed);
     },
 
-    list: ({ connectionId, states, beforeId, limit }) =>
-      db
+    async list({ connectionId, states, beforeId, limit }) {
+      const found = db
         .select(COLUMNS)
         .from(writes)
         .where(
@@ -280,8 +281,9 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
             beforeId === undefined ? undefined : lt(writes.id, beforeId),
           ),
         )
-        .orderBy(desc(writes.id))
-        .limit(limit),
+        .orderBy(desc(writes.id));
+      return limit === undefined ? found : found.limit(limit);
+    },
 
     claim: (of) =>
       db.transaction(async (tx) => {
@@ -325,10 +327,15 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
         return { decision: 'send', write: claimed, body: openBody(of, found.body) };
       }),
 
-    async release(of) {
+    async release(of, { refused } = { refused: false }) {
       await db
         .update(writes)
-        .set({ state: 'waiting', because: null, changedAt: sql`now()` })
+        .set({
+          state: 'waiting',
+          because: null,
+          changedAt: sql`now()`,
+          ...(refused ? { sends: sql`${writes.sends} - 1` } : {}),
+        })
         .where(and(at(of), ne(writes.state, 'ended')));
     },
 
