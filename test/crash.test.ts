@@ -216,7 +216,7 @@ it('the one request that a target system runs is not sent again before the lease
 
 it('a Worker that is killed while a write is under way: the next one finds what became of it, and does not send it again', async () => {
   const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: {} });
-  account.fault({ target: 'createInvoice', answer: 'hang', applied: true });
+  account.fault({ operation: 'createInvoice', answer: 'hang', applied: true });
   const connectionId = `write-${randomBytes(4).toString('hex')}`;
   const write = { connectionId, idempotencyKey: 'w' };
   const body = { invoiceNumber: 'R-1', name: 'Chairs' };

@@ -56,7 +56,8 @@ type WantedName = keyof typeof WANTED;
 const NAMES = Object.keys(WANTED).filter((name): name is WantedName => name in WANTED);
 
 const OPERATIONS = [...new Set(Object.values(WANTED).map(({ operation }) => operation))];
-const TARGETS = [...OPERATIONS, 'invoices', 'items', 'expenses', 'asyncTask'] as const;
+const LISTS = ['invoices', 'items', 'expenses', 'asyncTask'] as const;
+const TARGETS = [...OPERATIONS, ...LISTS];
 const ANSWERS = [
   { status: 500 },
   { status: 502 },
@@ -120,7 +121,12 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
     },
   });
   const [item] = z.array(z.object({ id: z.string() })).parse(account.records('items'));
-  for (const { target, ...rule } of faults) account.fault({ target, ...rule });
+  for (const { target, applied, ...rule } of faults) {
+    const operation = OPERATIONS.find((one) => one === target);
+    const resource = LISTS.find((one) => one === target);
+    if (operation !== undefined) account.fault({ operation, applied, ...rule });
+    else if (resource !== undefined) account.fault({ resource, ...rule });
+  }
 
   let calls = 0;
   const others: Promise<unknown>[] = [];

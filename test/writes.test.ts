@@ -1,6 +1,7 @@
 /** Writes from the library to the target system and back, through real Workflows. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import type { WriteInput } from '../src/client.js';
 import { reauthorizeConnectionId, resolveWriteUpdate, writeRecordId } from '../src/workflows/messages.js';
@@ -89,7 +90,7 @@ describe('a write', () => {
       validationErrors: [{ field: 'name' }],
       downstreamErrors: [{ code: 7 }],
     };
-    account.fault({ target: 'createInvoice', answer: { status: 400, ...told } });
+    account.fault({ operation: 'createInvoice', answer: { status: 400, ...told } });
     expect(await writeToEnd(connectionId, invoice())).toMatchObject({
       outcome: 'refused',
       sends: 1,
@@ -101,7 +102,7 @@ describe('a write', () => {
 
   it('that meets a rate limit is sent again after its minute', async () => {
     const { connectionId, account } = await connect();
-    account.fault({ target: 'createInvoice', answer: { status: 429 } });
+    account.fault({ operation: 'createInvoice', answer: { status: 429 } });
     expect(await writeToEnd(connectionId, invoice())).toMatchObject({ outcome: 'applied', sends: 1 });
     expect(requests(account, 'createInvoice')).toHaveLength(2);
     expect(created(account)).toHaveLength(1);
@@ -127,7 +128,7 @@ describe('a write of which nobody has said what became of it', () => {
     ['answered with garbage', 'garbage'],
   ] as const)('is found when it was applied and then %s', async (_, answer) => {
     const { connectionId, account } = await connect(HIDES);
-    account.fault({ target: 'createInvoice', answer, applied: true });
+    account.fault({ operation: 'createInvoice', answer, applied: true });
     const input = invoice();
     expect(await writeToEnd(connectionId, input)).toMatchObject({ outcome: 'applied', sends: 1 });
     expect(created(account)).toHaveLength(1);
@@ -135,14 +136,14 @@ describe('a write of which nobody has said what became of it', () => {
 
   it('is sent again when it was not applied, and the target system shows that for certain', async () => {
     const { connectionId, account } = await connect();
-    account.fault({ target: 'createInvoice', answer: { status: 500 } });
+    account.fault({ operation: 'createInvoice', answer: { status: 500 } });
     expect(await writeToEnd(connectionId, invoice())).toMatchObject({ outcome: 'applied', sends: 2 });
     expect(created(account)).toHaveLength(1);
   });
 
   it('waits for a person where that is not known, and ends as the person says', async () => {
     const { connectionId, account } = await connect(HIDES);
-    account.fault({ target: 'createInvoice', answer: { status: 500 } });
+    account.fault({ operation: 'createInvoice', answer: { status: 500 } });
     const input = invoice();
     const { idempotencyKey } = input;
     await harness.sync.write(connectionId, input);
@@ -170,14 +171,14 @@ describe('a write of which nobody has said what became of it', () => {
 
   it('can be decided at Temporal, too', async () => {
     const { connectionId, account } = await connect(HIDES);
-    account.fault({ target: 'createInvoice', answer: 'cut' });
+    account.fault({ operation: 'createInvoice', answer: 'cut' });
     const input = invoice();
     await harness.sync.write(connectionId, input);
     const handle = harness.temporal.workflow.getHandle(
       writeRecordId({ connectionId, idempotencyKey: input.idempotencyKey }),
     );
     await waitFor('it waits', async () => (await harness.sync.writes({ connectionId, states: ['undecided'] }))[0]);
-    await expect(handle.executeUpdate('resolve', { args: [{ decision: 'maybe' }] })).rejects.toThrow();
+    await expect(handle.executeUpdate('resolve', { args: [{ decision: 'maybe' }] })).rejects.toThrow('Update failed');
     await waitFor('the Workflow knows', async () => {
       await handle.executeUpdate(resolveWriteUpdate, { args: [{ decision: 'abandon', by: 'anna' }] });
       return true;
@@ -191,7 +192,7 @@ describe('a write of which nobody has said what became of it', () => {
 describe('a change of a record', () => {
   it('is made, and a deletion marks the record as deleted', async () => {
     const { connectionId, account } = await connect();
-    const [item] = account.records('items') as { id: string }[];
+    const [item] = z.array(z.object({ id: z.string() })).parse(account.records('items'));
     const itemId = item?.id ?? '';
     const changed = {
       idempotencyKey: 'c',
