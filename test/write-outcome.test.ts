@@ -42,10 +42,12 @@ describe('a comparison', () => {
     expect(compare(wanted, found)).toBe(expected);
   });
 
-  it('of a thing with itself, and with more of it, is the same', () => {
+  it('of a thing with itself is the same', () => {
     const value = fc.jsonValue().filter((json) => !JSON.stringify(json).includes('null'));
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), value), (fields) => compare(fields, { ...fields, id: 1 }) !== 'different'),
+      fc.property(fc.dictionary(fc.string(), value), (fields) => {
+        expect(compare(fields, { ...fields })).toBe('same');
+      }),
     );
   });
 });
@@ -81,12 +83,9 @@ describe('a record that was to be created', () => {
       name: fc.constantFrom('Tables', 'Beds'),
     });
     fc.assert(
-      fc.property(
-        fc.array(candidate),
-        fc.boolean(),
-        (candidates, hasKey) =>
-          outcomeOf({ candidates, naturalKey: hasKey ? 'invoiceNumber' : undefined }) !== 'applied',
-      ),
+      fc.property(fc.array(candidate), fc.boolean(), (candidates, hasKey) => {
+        expect(outcomeOf({ candidates, naturalKey: hasKey ? 'invoiceNumber' : undefined })).not.toBe('applied');
+      }),
     );
   });
 });

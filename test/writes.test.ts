@@ -4,6 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import type { WriteInput } from '../src/client.js';
+import { isChild, resourceRow } from '../src/spec/resources.js';
+import type { Collection } from '../src/spec/resources.js';
+import { keysOf } from '../src/spec/table.js';
+import { WRITE_OPERATIONS, pathParameters, writeRow } from '../src/spec/writes.js';
+import type { WriteRow } from '../src/spec/writes.js';
 import { reauthorizeConnectionId, resolveWriteUpdate, writeRecordId } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
@@ -210,6 +215,62 @@ describe('a change of a record', () => {
     const deleted = { idempotencyKey: 'd', operation: 'deletePayment', parameters: { paymentId } } as const;
     expect(await writeToEnd(connectionId, deleted)).toMatchObject({ outcome: 'applied' });
     expect((await harness.sync.record(connectionId, 'payments', paymentId)).deletedAt).not.toBeNull();
+  });
+});
+
+describe('every operation of Maesn', () => {
+  const PARENTS = {
+    billId: 'bills',
+    contactId: 'contacts',
+    invoiceId: 'invoices',
+    itemId: 'items',
+    journalEntryId: 'journalEntries',
+    paymentId: 'payments',
+    vendorCreditId: 'vendorCredits',
+  } as const satisfies Record<string, Collection>;
+  const ALL = [...Object.values(PARENTS), 'customers', 'suppliers', 'contactsV2'] as const;
+  const records = Object.fromEntries(ALL.map((resource) => [resource, 1]));
+  const FILE = { filename: 'a.pdf', contentType: 'application/pdf', base64: 'YQ==' };
+
+  function toBody({ body, part, files, path }: WriteRow): object | undefined {
+    if (body === 'none') return undefined;
+    if (/bulk|batch/.test(path)) return { entries: [{ name: 'Chairs' }, { name: 'Tables' }] };
+    const record = { name: 'Chairs' };
+    return {
+      ...(part === undefined ? record : { [part]: record }),
+      ...(files === undefined ? {} : { [files.field]: files.several ? [FILE, FILE] : FILE }),
+    };
+  }
+
+  it.each(WRITE_OPERATIONS)('%s is carried out once', async (operation) => {
+    const { connectionId, account } = await harness.connect({ targetSystem: SHOWS, records });
+    const row = writeRow(operation);
+    const first = (resource: Collection) => z.record(z.string(), z.unknown()).parse(account.records(resource)[0]);
+    const keyOf = (name: string): unknown => {
+      if (name === 'lineItemId') {
+        const parent = first(row.path.includes('/bills/') ? 'bills' : 'invoices');
+        const [line] = z.array(z.record(z.string(), z.unknown())).parse(parent['lineItems']);
+        return line?.[row.path.includes('/bills/') ? 'id' : 'lineItemId'];
+      }
+      const own = row.resource !== null && !isChild(row.resource) && name === 'contactId' ? row.resource : undefined;
+      const resource = own ?? PARENTS[z.enum(keysOf(PARENTS)).parse(name)];
+      return first(resource)[resourceRow(resource).key ?? 'id'];
+    };
+    const parameters = Object.fromEntries(pathParameters(operation).map((name) => [name, String(keyOf(name))]));
+    const body = toBody(row);
+    const input = {
+      idempotencyKey: operation,
+      operation,
+      parameters,
+      ...(body === undefined ? {} : { body: { ...body } }),
+    };
+    const write = await writeToEnd(connectionId, input);
+    expect(write).toMatchObject({ outcome: 'applied', sends: 1 });
+    expect(requests(account, operation)).toHaveLength(1);
+    expect(account.writes.every((one) => one.operation === operation)).toBe(true);
+    expect(account.writes).toHaveLength(/bulk|batch/.test(row.path) ? 2 : 1);
+    const isOne = row.resource !== null && !/bulk|batch/.test(row.path);
+    expect(write.recordKey === null).toBe(!isOne);
   });
 });
 
