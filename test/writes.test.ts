@@ -15,6 +15,9 @@ import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
 import { waitFor } from './support/wait.js';
 
+/** temporal.api.enums.v1.PendingActivityState */
+const SCHEDULED = 1;
+
 /** Shows for certain what was written, once the request has been given up. */
 const SHOWS = 'moneybird';
 /** Of which nobody knows that. */
@@ -289,6 +292,30 @@ describe('a write that Maesn carries out as a task', () => {
     const { connectionId, account } = await asTask(['OPEN', null, 'CANCEL_FAILED', 'SOMETHING_NEW', status]);
     expect(await writeToEnd(connectionId, { idempotencyKey: 'e', ...expense })).toMatchObject({ outcome, sends: 1 });
     expect(account.writes).toHaveLength(times);
+  });
+});
+
+describe('a write whose task goes on', () => {
+  it('has no Activity running between polls, says in the UI why, and is a question when it is cancelled', async () => {
+    const { connectionId } = await connect(SHOWS, { asyncWrites: ['createExpense'], taskStatuses: ['IN_PROGRESS'] });
+    const idempotencyKey = 'e';
+    await harness.sync.write(connectionId, {
+      idempotencyKey,
+      operation: 'createExpense',
+      body: { expense: { name: 'a' } },
+    });
+    const handle = harness.temporal.workflow.getHandle(writeRecordId({ connectionId, idempotencyKey }));
+    const pending = await waitFor('it waits for the next poll', async () => {
+      const { raw } = await handle.describe();
+      return raw.pendingActivities?.find(({ attempt, state }) => (attempt ?? 0) > 1 && state === SCHEDULED);
+    });
+    expect(pending.lastFailure?.message).toContain('IN_PROGRESS');
+    await harness.sync.cancelWrite(connectionId, idempotencyKey);
+    await expect(handle.result()).rejects.toThrow('Workflow execution cancelled');
+    expect(await harness.sync.writeStatus(connectionId, idempotencyKey)).toMatchObject({ state: 'undecided' });
+    expect(await harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'abandon' })).toMatchObject({
+      outcome: 'abandoned',
+    });
   });
 });
 

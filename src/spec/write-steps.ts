@@ -39,9 +39,9 @@ export function taskMeans(status: string | null): TaskMeans {
 }
 
 const FIRST_POLL_MS = 2_000;
-const SLOWEST_POLL_MS = 10 * 60_000;
+const SLOWEST_POLL_MS = 60 * 60_000;
 
-/** How long after the n-th poll, from 1, a task is asked again: most are done in seconds, a few take days. */
+/** How long after the n-th poll, from 1, a task is asked again: most are done in seconds, some take days. */
 export function pollDelayMs(polls: number): number {
   return Math.min(SLOWEST_POLL_MS, FIRST_POLL_MS * 2 ** (polls - 1));
 }
