@@ -148,7 +148,8 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
     async add({ body, ...write }, actor) {
       const { connectionId, operation, parameters } = write;
       const hash = hashOf(operation, parameters, body);
-      const subject = writeSubject(operation, parameters, naturalKeyOf(operation, body));
+      // A natural key may be long, and a part of what is sealed.
+      const subject = hashOf(writeSubject(operation, parameters, naturalKeyOf(operation, body)));
       return db.transaction(async (tx) => {
         const [added] = await tx
           .insert(writes)
