@@ -99,7 +99,10 @@ const list = command({
   description: 'What was to be written, newest first; without an id, of all connections',
   args: {
     id: { ...id, required: false },
-    state: { type: 'string', description: 'undecided: what a person must decide; waiting, sending, unknown, task, ended' },
+    state: {
+      type: 'string',
+      description: 'undecided: what a person must decide; waiting, sending, unknown, task, ended',
+    },
     before: { type: 'string', description: 'From before this number' },
     limit: { type: 'string', description: 'At most 200. Default: 50' },
     ...API_ARGS,
@@ -142,7 +145,8 @@ const show = command({
 
 const resolve = command({
   name: 'writes resolve',
-  description: 'Say what became of a write that is undecided: applied, not_applied (it is sent again), abandon (let it be)',
+  description:
+    'Say what became of a write that is undecided: applied, not_applied (it is sent again), abandon (let it be)',
   args: {
     id,
     key,

@@ -102,7 +102,8 @@ export function showUndecided(undecided: readonly Write[]): Markup | '' {
       ${undecided.length === 1 ? 'it' : 'them'}; somebody must look:
       ${[...counts].map(
         ([connectionId, count], index) =>
-          html`${index === 0 ? '' : ', '}<a href="/ui/connections/${connectionId}#writes">${connectionId}</a> (${count})`,
+          html`${index === 0 ? '' : ', '}<a href="/ui/connections/${connectionId}#writes">${connectionId}</a>
+            (${count})`,
       )}
     </p>
   `;

@@ -23,7 +23,8 @@ export function createWriteRoutes(options: RouteOptions): Api {
         method: 'get',
         path: '/writes',
         operationId: 'listWrites',
-        summary: 'What was to be written, of all connections, newest first; `state=undecided`: what a person must decide',
+        summary:
+          'What was to be written, of all connections, newest first; `state=undecided`: what a person must decide',
         tags,
         request: { query: writesQuery },
         responses: { 200: json('A page of them', writePage), ...problems('InvalidInput') },
