@@ -6,7 +6,13 @@ import type { WriteBatchReport, WriteRecordInput } from '../workflows/messages.j
 import { findConnection } from './context.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, ignoreNotRunning, parseInput } from './errors.js';
-import { listWritesOptions, resolveWriteInput, writeBatchInput, writeInput } from './write-inputs.js';
+import {
+  idempotencyKey as keyInput,
+  listWritesOptions,
+  resolveWriteInput,
+  writeBatchInput,
+  writeInput,
+} from './write-inputs.js';
 
 export interface WriteInput {
   /** The caller's own: the same key is the same write, however often it is asked for. 1 to 200 of A-Z a-z 0-9 . _ : - */
@@ -75,7 +81,7 @@ export function createWrites(context: ClientContext): WriteCalls {
 
   async function find(connectionId: string, idempotencyKey: string): Promise<Write> {
     await findConnection(context, connectionId);
-    const write = await store.writes.find({ connectionId, idempotencyKey });
+    const write = await store.writes.find({ connectionId, idempotencyKey: parseInput(keyInput, idempotencyKey) });
     if (write === undefined) {
       throw new MaesnSyncError('WriteNotFound', `Connection ${connectionId} has no write ${idempotencyKey}.`);
     }

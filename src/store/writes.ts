@@ -169,7 +169,8 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
   ): Promise<{ readonly write: Write; readonly added: boolean } | undefined> {
     const { operation, parameters } = write;
     const hash = hashOf(operation, parameters, body);
-    const subject = writeSubject(operation, parameters, naturalKeyOf(operation, body));
+    // A natural key may be long, and a part of what is sealed.
+    const subject = hashOf(writeSubject(operation, parameters, naturalKeyOf(operation, body)));
     const [added] = await tx
       .insert(writes)
       .values({ ...write, ...about, subject, hash, body: seal(write, 'body', body) })
