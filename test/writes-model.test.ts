@@ -2,6 +2,7 @@
  * Writes under every fault at every point: what is created is created once, what is said to be applied is, and nothing is lost.
  * `WRITES_RUNS=2000 npx vitest run test/writes-model.test.ts` is the long mode.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
@@ -71,6 +72,10 @@ const ANSWERS = [
   'revoke',
 ] as const;
 
+/** What Maesn answers so, it has not done. */
+const isRefusal = (answer: (typeof ANSWERS)[number]) =>
+  answer === 'revoke' || (typeof answer === 'object' && answer.status < 500);
+
 const scenario = fc.record({
   wanted: fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 4 }),
   /** Whether the target system shows for certain what was written. */
@@ -124,23 +129,25 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
   for (const { target, applied, ...rule } of faults) {
     const operation = OPERATIONS.find((one) => one === target);
     const resource = LISTS.find((one) => one === target);
-    if (operation !== undefined) account.fault({ operation, applied, ...rule });
+    if (operation !== undefined) account.fault({ operation, applied: applied && !isRefusal(rule.answer), ...rule });
     else if (resource !== undefined) account.fault({ resource, ...rule });
   }
 
   let calls = 0;
   const others: Promise<unknown>[] = [];
   const never = new Promise<never>(() => undefined);
-  let die: () => void = () => undefined;
-  let attemptBeside: () => Promise<unknown> = async () => undefined;
+  const current = new AsyncLocalStorage<{ readonly die: () => void; readonly beside: () => Promise<unknown> }>();
   const at = async (when: 'before' | 'after') => {
     if (when === 'before') calls += 1;
     const kill = kills.find(({ call, after }) => call === calls && after === (when === 'after'));
     if (kill === undefined) return;
-    if (kill.dead) {
-      die();
+    const mine = current.getStore();
+    if (mine === undefined) return;
+    if (!kill.dead) others.push(mine.beside().catch(() => undefined));
+    else {
+      mine.die();
       await never;
-    } else others.push(attemptBeside().catch(() => undefined));
+    }
   };
   const { store } = harness;
   const dependencies: ActivityDependencies = {
@@ -165,20 +172,23 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
   };
   const activities = createActivities(dependencies);
 
+  /** Resolves with nothing when its Worker dies. */
+  function attempt(of: WriteRecordInput, activity: (of: WriteRecordInput) => Promise<WriteStep>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const about = { die: () => resolve(undefined), beside: () => attempt(of, activity) };
+      current.run(about, () => newAttempt().run(activity, of).then(resolve, reject));
+    });
+  }
+
   /** As Temporal: an attempt whose Worker dies, or that fails and may be tried again, is followed by another one. */
   async function attempts(
     of: WriteRecordInput,
     activity: (of: WriteRecordInput) => Promise<WriteStep>,
   ): Promise<WriteStep> {
     for (;;) {
-      const attempt = () => newAttempt().run(activity, of);
-      attemptBeside = attempt;
-      const died = new Promise<undefined>((resolve) => {
-        die = () => resolve(undefined);
-      });
       try {
         // oxlint-disable-next-line no-await-in-loop
-        const step = await Promise.race([attempt(), died]);
+        const step = await attempt(of, activity);
         if (isStep(step)) return step;
       } catch (error) {
         if (!(error instanceof ApplicationFailure)) throw error;
@@ -204,7 +214,9 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
     let step: WriteStep = { next: 'send' };
     while (step.next !== 'nothing' && step.next !== 'decide') {
       // oxlint-disable-next-line no-await-in-loop
-      if (step.next === 'waitForTurn') await sleep(5);
+      if (step.next === 'waitForTurn') await sleep(20);
+      // oxlint-disable-next-line no-await-in-loop
+      if (step.next === 'waitForTurn' && (await isHeldUp())) return;
       // oxlint-disable-next-line no-await-in-loop
       step = await attempts(of, ACTIVITY[step.next]);
     }
@@ -225,7 +237,7 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
     await store.writes.add({ ...of, operation, parameters, body }, 'test');
     all.push({ name, of });
   }
-  await Promise.all(all.map(({ of }) => openOrLater(of)));
+  await Promise.all(all.map(({ of }) => writeOne(of)));
   await Promise.all(others);
   const ends: { readonly name: WantedName; readonly write: Write }[] = [];
   for (const { name, of } of all) {
@@ -236,21 +248,11 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
   }
   return { account, connectionId, ends };
 
-  /** One that stands behind an undecided one stays there: that is told by its state. */
-  async function openOrLater(of: WriteRecordInput): Promise<void> {
-    const behind = async () => {
-      for (;;) {
-        // oxlint-disable-next-line no-await-in-loop
-        const states = await store.writes.list({ connectionId, limit: 200 });
-        if (states.every(({ state }) => state === 'undecided' || state === 'ended' || state === 'waiting')) {
-          const isStuck = states.some(({ state }) => state === 'undecided');
-          if (isStuck) return;
-        }
-        // oxlint-disable-next-line no-await-in-loop
-        await sleep(50);
-      }
-    };
-    await Promise.race([writeOne(of), behind()]);
+  /** One that stands behind an undecided one stays there: nothing else moves any more. */
+  async function isHeldUp(): Promise<boolean> {
+    const all = await store.writes.list({ connectionId });
+    const isStill = all.every(({ state }) => state === 'undecided' || state === 'ended' || state === 'waiting');
+    return isStill && all.some(({ state }) => state === 'undecided');
   }
 }
 
@@ -271,7 +273,9 @@ function timesApplied(account: SandboxAccount, name: WantedName): number {
     JSON.stringify(
       Object.fromEntries(FIELDS.flatMap((field) => (record[field] === undefined ? [] : [[field, record[field]]]))),
     );
-  return account.writes.filter((one) => one.operation === operation && asWanted(one.record) === wanted).length;
+  return account.writes.filter(
+    (one) => one.operation === operation && (operation === 'patchItem' || asWanted(one.record) === wanted),
+  ).length;
 }
 
 async function expectOnce({ account, connectionId, ends }: End): Promise<void> {
