@@ -37,10 +37,10 @@ export function toRecord(
   { operation, parameters }: Pick<Write, 'operation' | 'parameters'>,
   data: unknown,
 ): MaesnRecord | undefined {
-  const { resource } = writeRow(operation);
+  const { resource, several = false } = writeRow(operation);
   const [parameter] = pathParameters(operation);
   const one: unknown = Array.isArray(data) && data.length === 1 ? data[0] : data;
-  if (resource === null || typeof one !== 'object' || one === null || Array.isArray(one)) return undefined;
+  if (resource === null || several || typeof one !== 'object' || one === null || Array.isArray(one)) return undefined;
   const parentKey = isChild(resource) && parameter !== undefined ? parameters[parameter] : undefined;
   const [record] = parseRecords(resource, [one], 0, parentKey);
   return record === undefined || /(?:^|\/)hash:/.test(record.key) ? undefined : record;

@@ -17,6 +17,8 @@ export interface WriteRow {
   readonly files?: { readonly field: string; readonly several: boolean };
   /** Whether the answer may be a task that is still to be carried out. */
   readonly mayBeTask: boolean;
+  /** Whether it writes several records at once: its answer is about them, not one of them. */
+  readonly several?: boolean;
   /** The list that the record is in afterwards. `null`: what was written is in no list that is synced. */
   readonly resource: Resource | null;
   /** How to find out whether it was applied, when nobody said so; see `write-outcome.ts`. `null`: there is no way. */
@@ -80,8 +82,8 @@ const OPERATIONS = {
   createContact: row('POST', 'contacts', listed('contacts', 'number')),
   updateContact: row('PUT', 'contacts/{contactId}', byPath('contacts')),
   patchContact: row('PATCH', 'contacts/{contactId}', byPath('contacts')),
-  createContactsBulk: row('POST', 'contacts/bulk', { ...TASK, resource: 'contacts' }),
-  createContactsBatch: row('POST', 'batch/contacts', { ...TASK, resource: 'contacts' }),
+  createContactsBulk: row('POST', 'contacts/bulk', { ...TASK, several: true, resource: 'contacts' }),
+  createContactsBatch: row('POST', 'batch/contacts', { ...TASK, several: true, resource: 'contacts' }),
   createContactV2: row('POST', 'v2/contacts', listed('contactsV2', 'number')),
   updateContactV2: row('PUT', 'v2/contacts/{contactId}', byPath('contactsV2')),
   patchContactV2: row('PATCH', 'v2/contacts/{contactId}', byPath('contactsV2')),
@@ -117,7 +119,7 @@ const OPERATIONS = {
     part: 'journal_entry',
     files: FILES,
   }),
-  createJournalEntriesBulk: row('POST', 'journalEntries/bulk', { ...TASK, resource: 'journalEntries' }),
+  createJournalEntriesBulk: row('POST', 'journalEntries/bulk', { ...TASK, several: true, resource: 'journalEntries' }),
   attachToJournalEntry: row('POST', 'journalEntries/{journalEntryId}/Attachments', { body: 'form', files: FILE }),
   createOffer: row('POST', 'offers', listed('offers', 'offerNumber')),
   createPayment: row('POST', 'payments', listed('payments')),
