@@ -233,7 +233,7 @@ describe('the page', () => {
     await page.goto(urlOf(connectionId));
     await harness.sync.resolveWrite(connectionId, 'order-1', { decision: 'abandon' });
     await page.getByRole('button', { name: 'Not applied: order-1' }).click();
-    await sees(page, `Write order-1 of connection ${connectionId} is not undecided.`);
+    expect(await textOf(page, '[role=alert]')).toBe(`Write order-1 of connection ${connectionId} is not undecided.`);
   });
 
   it('lists all connections at a glance', async () => {

@@ -12,8 +12,11 @@ export const MAX_WRITE_MIB = 25;
 const NEW_WRITE = /^\/connections\/[^/]+\/writes$/;
 
 export function limitBody(): MiddlewareHandler<BackendEnv> {
-  const limit = (maxSize: number) => bodyLimit({ maxSize, onError: (c) => tooLarge(c, maxSize) });
-  const usual = limit(MAX_BODY_BYTES);
-  const write = limit(MAX_WRITE_MIB * 1024 * 1024);
+  const usual = limitTo(MAX_BODY_BYTES);
+  const write = limitTo(MAX_WRITE_MIB * 1024 * 1024);
   return (c, next) => (c.req.method === 'POST' && NEW_WRITE.test(c.req.path) ? write : usual)(c, next);
+}
+
+function limitTo(maxSize: number): MiddlewareHandler<BackendEnv> {
+  return bodyLimit({ maxSize, onError: (c) => tooLarge(c, maxSize) });
 }
