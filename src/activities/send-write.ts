@@ -9,7 +9,7 @@ import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
 import { isMaesnError } from './failure.js';
-import { companyQuery, openConnection, requireAuthorization } from './open-connection.js';
+import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 import { createSender } from './send.js';
 import { toContent } from './write-body.js';
@@ -70,7 +70,7 @@ export function createSendWrite(dependencies: ActivityDependencies) {
       }
       if (step.next !== 'send') return step;
       const opened = await openConnection(store, connectionId);
-      ({ keyVersion } = opened);
+      keyVersion = triedVersion(opened);
       const connection = requireAuthorization(opened);
       const sender = createSender(dependencies, connection, 1);
       let sent: Write | undefined;
