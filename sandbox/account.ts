@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { isChild } from '../src/spec/resources.js';
 import type { Collection, Resource } from '../src/spec/resources.js';
+import type { WriteOperation } from '../src/spec/writes.js';
 import { createBooks } from './books.js';
 import type { Books, ListOrder } from './books.js';
 import { createFaultScript } from './faults.js';
@@ -9,6 +10,9 @@ import type { FaultRule, FaultScript } from './faults.js';
 import type { MalformedRule } from './malformed.js';
 import { createTasks } from './tasks.js';
 import type { Tasks } from './tasks.js';
+import { createWriteTasks } from './write-tasks.js';
+import type { WriteTasks } from './write-tasks.js';
+import type { SandboxWrite } from './writes.js';
 import { createWebhooks } from './webhooks.js';
 import type { EmitOptions, SandboxEvent, SandboxWebhook, WebhookDelivery, Webhooks } from './webhooks.js';
 
@@ -29,6 +33,10 @@ export interface AccountOptions {
   readonly asyncResources?: readonly Resource[];
   /** How often a task says IN_PROGRESS before it says FINISHED. Default: 2. */
   readonly pollsUntilFinished?: number;
+  /** These writes are answered with a task that carries them out. */
+  readonly asyncWrites?: readonly WriteOperation[];
+  /** What polls of such a task are answered with, one after the other; the last one again and again. Default: `IN_PROGRESS`, `FINISHED`. */
+  readonly taskStatuses?: readonly (string | null)[];
   readonly malformed?: readonly MalformedRule[];
   /** How lists are sorted. Default: by creation, oldest first. */
   readonly order?: ListOrder;
@@ -64,6 +72,8 @@ export interface SandboxAccount {
   put(resource: Collection, fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   /** Records without a key are known by their position in the list, from 0. */
   remove(resource: Collection, key: string | number): void;
+  /** What was written through the API and carried out, in that order. */
+  readonly writes: readonly SandboxWrite[];
   fault(rule: FaultRule): void;
   malform(rule: MalformedRule): void;
   /** Who wants to be told what, in order of subscription; also what has expired. */
@@ -78,6 +88,10 @@ export interface OpenAccount extends SandboxAccount {
   readonly books: Books;
   readonly faults: FaultScript;
   readonly tasks: Tasks;
+  readonly writeTasks: WriteTasks;
+  /** Answers the id of the task. */
+  startWriteTask(carryOut: () => unknown): string;
+  wrote(write: SandboxWrite): void;
   readonly subscriptions: Webhooks;
   /** Requests under way, for target systems that allow only one. */
   busy: number;
@@ -100,6 +114,9 @@ export function createAccount(options: AccountOptions, { name, seed, now, onKey 
   let accountKey = createAccountKey();
   let revoked = false;
 
+  const writes: SandboxWrite[] = [];
+  const writeTasks = createWriteTasks(options.taskStatuses ?? ['IN_PROGRESS', 'FINISHED']);
+
   const account: OpenAccount = {
     name,
     targetSystem,
@@ -107,6 +124,10 @@ export function createAccount(options: AccountOptions, { name, seed, now, onKey 
     books,
     faults,
     tasks: createTasks(options.pollsUntilFinished ?? 2),
+    writeTasks,
+    startWriteTask: (carryOut) => writeTasks.start(carryOut),
+    writes,
+    wrote: (write) => void writes.push(write),
     subscriptions,
     busy: 0,
     get accountKey() {

@@ -1,35 +1,20 @@
 /** Maesn's API: the keys, the collections, the tasks, and the faults that come in between. */
 import { setTimeout } from 'node:timers/promises';
-import type { HttpBindings } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
-import type { Context, MiddlewareHandler } from 'hono';
+import type { MiddlewareHandler } from 'hono';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
-import type { OpenAccount } from './account.js';
+import { answerCall, toResponse } from './answer-call.js';
+import type { SandboxEnv } from './answer-call.js';
 import { toBadRequest, toError, toSuccess } from './envelope.js';
-import type { Answer } from './envelope.js';
-import { sendFault } from './fault-answers.js';
-import type { FaultTarget } from './faults.js';
 import { answerList, answerTask } from './lists.js';
 import type { Registry } from './registry.js';
-import type { OpenEntry } from './request-log.js';
-
-export interface SandboxEnv {
-  readonly Bindings: HttpBindings;
-  readonly Variables: { readonly entry: OpenEntry; readonly account: OpenAccount };
-}
+import { addWriteRoutes } from './write-routes.js';
 
 export interface ApiOptions {
   readonly registry: Registry;
   readonly apiKey: string;
   readonly latencyMs: number;
   readonly now: () => Date;
-}
-
-interface Call {
-  readonly account: OpenAccount;
-  readonly params: URLSearchParams;
-  readonly taskFails: boolean;
 }
 
 export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hono<SandboxEnv> {
@@ -43,6 +28,7 @@ export function createApi({ registry, apiKey, latencyMs, now }: ApiOptions): Hon
   api.use('/user/*', integratorOnly, endUserOnly);
   api.use('/webhooks/*', integratorOnly, endUserOnly);
 
+  addWriteRoutes(api, now);
   for (const resource of RESOURCE_NAMES) {
     const path = resourceRow(resource).path.replace('{parent}', ':parent');
     api.get(path, async (context) => {
@@ -95,13 +81,6 @@ function addWebhooks(api: Hono<SandboxEnv>): void {
   );
 }
 
-export function toResponse({ status, body, headers }: Answer): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
-  });
-}
-
 function requireApiKey(apiKey: string): MiddlewareHandler<SandboxEnv> {
   return async (context, next) => {
     if (context.req.header('x-api-key') !== apiKey) return toResponse(toError(403));
@@ -129,24 +108,4 @@ function requireAccountKey(registry: Registry): MiddlewareHandler<SandboxEnv> {
 /** Whoever asks for a task is not a second one beside it. */
 function polledTask(path: string): string | undefined {
   return /^\/accounting\/asyncTask\/(.+)$/.exec(path)?.[1];
-}
-
-async function answerCall(
-  context: Context<SandboxEnv>,
-  target: FaultTarget,
-  toAnswer: (call: Call) => Answer,
-): Promise<Response> {
-  const account = context.get('account');
-  const entry = context.get('entry');
-  const params = new URL(context.req.url).searchParams;
-  const fault = account.faults.take({ target, page: Number(params.get('page') ?? 1) });
-  if (fault !== undefined) entry.fault = fault.kind;
-  if (fault?.kind === 'revoke') {
-    account.revoke();
-    return toResponse(toError(401));
-  }
-  const answer = () => toAnswer({ account, params, taskFails: fault?.kind === 'failedTask' });
-  if (fault === undefined || fault.kind === 'failedTask') return toResponse(answer());
-  entry.status = await sendFault({ fault, outgoing: context.env.outgoing, answer });
-  return RESPONSE_ALREADY_SENT;
 }

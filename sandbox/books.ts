@@ -129,14 +129,20 @@ export function createBooks({ seed, name, records, now, order = 'created' }: Boo
     },
     count: (resource: Collection) => shelfOf(resource).size - shelfOf(resource).removed.size,
 
-    put(resource: Collection, given: MaesnFields): MaesnFields {
+    find(resource: Collection, key: string): MaesnFields | undefined {
+      const n = numberOf(resource, key);
+      return n === undefined ? undefined : fieldsOf(resource, n);
+    },
+
+    /** `whole`: nothing is generated of what is not given. */
+    put(resource: Collection, given: MaesnFields, { whole = false } = {}): MaesnFields {
       const { key, modified } = resourceRow(resource);
       const shelf = shelfOf(resource);
       const time = now();
       const known = key === null || given[key] === undefined ? undefined : numberOf(resource, toKey(given[key]));
       const n = known ?? shelf.size;
       const fields = {
-        ...fieldsOf(resource, n),
+        ...(whole ? {} : fieldsOf(resource, n)),
         ...given,
         ...(modified === null ? {} : { [modified]: time.toISOString() }),
       };

@@ -1,6 +1,9 @@
 /** Faults as data: what a scripted request is answered with instead, and which requests those are. */
 import { z } from 'zod';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import type { Resource } from '../src/spec/resources.js';
+import { WRITE_OPERATIONS } from '../src/spec/writes.js';
+import type { WriteOperation } from '../src/spec/writes.js';
 
 const entries = z.array(z.unknown()).optional();
 
@@ -46,7 +49,7 @@ type StatusFault = Extract<z.input<typeof fault>, { kind: 'status' }>;
 export type FaultAnswer = z.input<typeof fault> | Exclude<FaultKind, 'status'> | Omit<StatusFault, 'kind'>;
 
 /** The collections, and the other calls an account key opens. */
-const FAULT_TARGETS = [...RESOURCE_NAMES, 'asyncTask', 'profile', 'userInfo', 'webhooks'] as const;
+const FAULT_TARGETS = [...RESOURCE_NAMES, ...WRITE_OPERATIONS, 'asyncTask', 'profile', 'userInfo', 'webhooks'] as const;
 export type FaultTarget = (typeof FAULT_TARGETS)[number];
 
 const times = z.union([z.number().int().positive(), z.literal(Infinity)]).default(1);
@@ -57,8 +60,10 @@ const rule = z
     request: z.number().int().positive().optional(),
     page: z.number().int().positive().optional(),
     times,
+    applied: z.boolean().default(false),
     answer: fault,
   })
+  .refine(({ target, applied }) => !applied || isWrite(target), '`applied` means something of writes alone')
   .refine(({ request, page }) => request === undefined || page === undefined, 'give `request` or `page`, not both')
   .refine(({ target, page }) => page === undefined || isPaged(target), '`page` never fires where there are no pages');
 
@@ -67,6 +72,10 @@ type Rule = z.infer<typeof rule>;
 export interface FaultRule {
   /** Absent: every call that carries the account key, counted together. */
   readonly resource?: FaultTarget;
+  /** In place of `resource`: a write. */
+  readonly operation?: WriteOperation;
+  /** Of a write: whether it is carried out all the same, before the fault answers. Default: false. */
+  readonly applied?: boolean;
   /**
    * The first request that it fires at: 1 is the first one to this account and resource. Every request that carries
    * a good key counts, also those answered with a fault. Absent, like `page`: the next one.
@@ -81,8 +90,19 @@ export interface FaultRule {
 
 function isPaged(target: FaultTarget | undefined): boolean {
   if (target === undefined || target === 'asyncTask') return true;
-  return target !== 'profile' && target !== 'userInfo' && target !== 'webhooks' && resourceRow(target).paged;
+  return isList(target) && resourceRow(target).paged;
 }
+
+function isList(target: FaultTarget): target is Resource {
+  return RESOURCE_NAMES.some((resource) => resource === target);
+}
+
+export function isWrite(target: FaultTarget | undefined): target is WriteOperation {
+  return WRITE_OPERATIONS.some((operation) => operation === target);
+}
+
+/** A fault, and whether a write is carried out all the same. */
+export type TakenFault = Fault & { readonly applied: boolean };
 
 export interface FaultedRequest {
   readonly target: FaultTarget;
@@ -98,7 +118,8 @@ export function createFaultScript(asyncTargets: readonly FaultTarget[]) {
 
   return {
     add(given: FaultRule): void {
-      const { resource: target, ...rest } = given;
+      const { resource, operation, ...rest } = given;
+      const target = operation ?? resource;
       const parsed = rule.safeParse({ ...rest, target, answer: toFault(given.answer) });
       if (!parsed.success) throw new TypeError(`fault: ${z.prettifyError(parsed.error)}`);
       const { request, answer } = parsed.data;
@@ -117,7 +138,7 @@ export function createFaultScript(asyncTargets: readonly FaultTarget[]) {
     },
 
     /** The fault of this request, which is thereby used; of several, the one scripted first. */
-    take({ target, page }: FaultedRequest): Fault | undefined {
+    take({ target, page }: FaultedRequest): TakenFault | undefined {
       for (const counted of [target, undefined]) seen.set(counted, count(counted) + 1);
       const found = rules.find(
         ({ rule: { target: only, page: onlyPage }, from, until, left }) =>
@@ -127,7 +148,7 @@ export function createFaultScript(asyncTargets: readonly FaultTarget[]) {
       );
       if (found === undefined) return undefined;
       found.left -= 1;
-      return found.rule.answer;
+      return { ...found.rule.answer, applied: found.rule.applied };
     },
   };
 }

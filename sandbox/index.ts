@@ -5,3 +5,4 @@ export type { Fault, FaultAnswer, FaultKind, FaultRule, FaultTarget } from './fa
 export type { MalformedRule } from './malformed.js';
 export type { LoggedRequest } from './request-log.js';
 export type { EmitOptions, SandboxEvent, SandboxWebhook, WebhookDelivery } from './webhooks.js';
+export type { SandboxWrite } from './writes.js';

@@ -7,6 +7,8 @@ export interface ListQuery {
   readonly resource: Resource;
   /** Of children: whose they are. */
   readonly parentKey?: string | undefined;
+  /** Records of which this field has this value. */
+  readonly only?: { readonly field: string; readonly value: string } | undefined;
   readonly page: number;
   readonly limit: number;
   /** Inclusive. */

@@ -1,6 +1,7 @@
 /** What a list and a task are answered with, faults aside. */
 import type { Resource } from '../src/spec/resources.js';
 import { isChild, resourceRow } from '../src/spec/resources.js';
+import { WRITE_OPERATIONS, writeRow } from '../src/spec/writes.js';
 import { isAsync, unsupportedStatus } from './account.js';
 import type { OpenAccount } from './account.js';
 import type { ListRange, Page } from './books.js';
@@ -25,14 +26,11 @@ export function answerList({ account, resource, parentKey, params, taskFails }: 
   const unsupported = unsupportedStatus(account, resource);
   if (unsupported !== undefined) return toError(unsupported);
   account.options.beforeList?.(resource);
-  const otherBooks = refuseOtherBooks(account, params);
-  if (otherBooks !== undefined) return otherBooks;
-  if (account.targetSystem === ONE_AT_A_TIME && (account.busy > 1 || account.tasks.pollRunning())) {
-    return toError(400, { downstreamErrors: [{ message: 'Another request of this client is running.' }] });
-  }
+  const refused = refuseBooks(account, params);
+  if (refused !== undefined) return refused;
   const parsed = parseListQuery(resource, account.targetSystem, params);
   if (typeof parsed === 'string') return toBadRequest(parsed);
-  const query = { ...parsed, parentKey };
+  const query = { ...parsed, parentKey, only: filterOf(resource, params) };
   if (!isAsync(account, resource)) return toPage(account, query, (records) => records);
   const { taskId } = account.tasks.start(query, taskFails);
   return { status: 200, body: { data: { taskId }, meta: {} } };
@@ -48,6 +46,8 @@ export interface TaskCall {
 export function answerTask({ account, taskId, params, now }: TaskCall): Answer {
   const otherBooks = refuseOtherBooks(account, params);
   if (otherBooks !== undefined) return otherBooks;
+  const written = account.writeTasks.poll(taskId);
+  if (written !== undefined) return toSuccess({ ...written, information: [] });
   const polled = account.tasks.poll(taskId);
   if (polled === undefined) return toError(404);
   const { task, ended } = polled;
@@ -96,6 +96,12 @@ function toPage(account: OpenAccount, query: ListQuery, toData: (records: readon
 /** `undefined`: there is no such parent. */
 function list({ books }: OpenAccount, query: ListQuery, range: ListRange): Page | undefined {
   const { resource, parentKey, sinceMs } = query;
+  if (!isChild(resource) && query.only !== undefined) {
+    const { field, value } = query.only;
+    const { records: all } = books.list(resource, { offset: 0, count: Infinity, sinceMs });
+    const records = all.filter((record) => isFields(record) && String(record[field]) === value);
+    return { total: records.length, records: records.slice(range.offset, range.offset + range.count) };
+  }
   if (!isChild(resource)) return books.list(resource, { ...range, sinceMs });
   const children = books.children(resource, parentKey ?? '');
   return children && { total: children.length, records: children.slice(range.offset, range.offset + range.count) };
@@ -108,4 +114,28 @@ function refuseOtherBooks({ options }: OpenAccount, params: URLSearchParams): An
     if (wanted !== undefined && params.get(name) !== wanted) return toBadRequest(`${name}: does not match the account`);
   }
   return undefined;
+}
+
+/** Where an account holds other books than those that are asked for, and where another request of it is running. */
+export function refuseBooks(account: OpenAccount, params: URLSearchParams): Answer | undefined {
+  const otherBooks = refuseOtherBooks(account, params);
+  if (otherBooks !== undefined) return otherBooks;
+  if (account.targetSystem !== ONE_AT_A_TIME) return undefined;
+  if (account.busy <= 1 && !account.tasks.pollRunning() && !account.writeTasks.pollRunning()) return undefined;
+  return toError(400, { downstreamErrors: [{ message: 'Another request of this client is running.' }] });
+}
+
+/** The filter of the list that finds a record by what only it has. */
+function filterOf(resource: Resource, params: URLSearchParams): ListQuery['only'] {
+  for (const operation of WRITE_OPERATIONS) {
+    const { lookUp } = writeRow(operation);
+    if (lookUp?.by !== 'list' || lookUp.resource !== resource || lookUp.naturalKey?.filter === undefined) continue;
+    const value = params.get(lookUp.naturalKey.filter);
+    if (value !== null) return { field: lookUp.naturalKey.field, value };
+  }
+  return undefined;
+}
+
+function isFields(record: unknown): record is Readonly<Record<string, unknown>> {
+  return typeof record === 'object' && record !== null;
 }

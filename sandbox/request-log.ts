@@ -1,4 +1,5 @@
 import type { Resource } from '../src/spec/resources.js';
+import type { WriteOperation } from '../src/spec/writes.js';
 import type { FaultKind } from './faults.js';
 
 /** One request to the API. Holds no key. */
@@ -11,6 +12,7 @@ export interface LoggedRequest {
   /** Without query. */
   readonly path: string;
   readonly resource?: Resource;
+  readonly operation?: WriteOperation;
   readonly taskId?: string;
   /** As the request wrote it, like all parameters here. */
   readonly page?: string;

@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import { html } from 'hono/html';
 import { DEFAULT_RESOURCES } from '../src/spec/resources.js';
 import type { OpenAccount } from './account.js';
-import type { SandboxEnv } from './api.js';
+import type { SandboxEnv } from './answer-call.js';
 import { toPage } from './html.js';
 import type { Registry } from './registry.js';
 import type { LoggedRequest } from './request-log.js';

@@ -18,6 +18,8 @@ import {
 } from '../src/spec/error-guide.js';
 import { viewName } from '../src/spec/columns.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
+import { WRITE_OPERATIONS, writeRow } from '../src/spec/writes.js';
+import type { WriteRow } from '../src/spec/writes.js';
 
 const ACTIONS = {
   retry: 'retried',
@@ -107,8 +109,20 @@ async function resolve<Value>(value: Value | Promise<Value> | (() => Value | Pro
   return typeof value === 'function' ? (value as () => Value | Promise<Value>)() : value;
 }
 
+function writeBody({ body, part, files }: WriteRow): string {
+  if (body !== 'form') return body === 'json' ? 'JSON' : '-';
+  const fields = [part === undefined ? [] : `\`${part}\``, `${files?.several === true ? 'files' : 'a file'} in`];
+  return `form: ${fields.flat().join(', ')} \`${files?.field ?? ''}\``;
+}
+
+function howLookedUp({ lookUp }: WriteRow): string {
+  if (lookUp === null) return 'a person';
+  if (lookUp.by === 'path') return 'by its path';
+  return lookUp.naturalKey === null ? 'by what changed' : `by \`${lookUp.naturalKey.field}\`, else by what changed`;
+}
+
 /** The documents that have generated sections. */
-export const DOCUMENTS = ['README.md', 'docs/cli.md'];
+export const DOCUMENTS = ['README.md', 'docs/cli.md', 'docs/writes.md'];
 
 /** Name -> Markdown. */
 export const SECTIONS: Readonly<Record<string, string>> = {
@@ -134,6 +148,20 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   'exit codes': table(
     ['exit code', 'meaning'],
     Object.entries(EXIT_CODES).map(([code, meaning]) => [code, meaning]),
+  ),
+  'write operations': table(
+    ['operation', 'request', 'body', 'may be a task', 'in the store as', 'looked up'],
+    WRITE_OPERATIONS.map((operation) => {
+      const row = writeRow(operation);
+      return [
+        `\`${operation}\``,
+        `\`${row.method} ${row.path}\``,
+        writeBody(row),
+        row.mayBeTask ? 'yes' : '-',
+        row.resource === null ? '-' : `\`${row.resource}\``,
+        howLookedUp(row),
+      ];
+    }),
   ),
   resources: table(
     ['resource', 'kind', 'path', 'key', 'modified', 'second walk', 'view'],

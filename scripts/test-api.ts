@@ -53,6 +53,8 @@ const command = defineCommand({
       const { targetSystem, accountKey } = account;
       await service.sync.addConnection({ connectionId: 'acme', targetSystem, accountKey });
       await service.sync.startSync('acme', { resources: ['invoices', 'items'], every: '1 hour' });
+      const body = { invoiceNumber: 'A-4711' };
+      await service.sync.write('acme', { idempotencyKey: 'order-4711', operation: 'createInvoice', body });
       const child = spawn(
         schemathesis,
         [

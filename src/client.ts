@@ -14,6 +14,8 @@ import { readStuck } from './client/stuck.js';
 import { createResources } from './client/resources.js';
 import { createSyncs } from './client/syncs.js';
 import { createWebhooks } from './client/webhooks.js';
+import { createWrites } from './client/writes.js';
+import type { WriteCalls } from './client/writes.js';
 import { localUrl, publicUrl, readConfig, reauthorizationTimes, requireVariables } from './config.js';
 import type { Config, Environment } from './config.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
@@ -137,7 +139,7 @@ export interface ListIncidentsOptions {
   readonly limit?: number | undefined;
 }
 
-export interface MaesnSync {
+export interface MaesnSync extends WriteCalls {
   /** The same client, whose doings are in the journal under this name. */
   as(actor: string): MaesnSync;
 
@@ -316,12 +318,16 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     ...createEvents(context),
     ...createResources(context),
     ...createWebhooks(context),
+    ...createWrites(context),
   };
 }
 
 export { MaesnSyncError } from './client/errors.js';
 export type { ErrorCode, InputIssue } from './client/errors.js';
 export { DEFAULT_RESOURCES, RESOURCE_NAMES } from './spec/resources.js';
+export { WRITE_OPERATIONS } from './spec/writes.js';
+export type { WriteOperation } from './spec/writes.js';
+export type { ListWritesOptions, WriteInput, WriteStatus } from './client/writes.js';
 export type { Resource } from './spec/resources.js';
 export type {
   Connection,
@@ -333,7 +339,9 @@ export type {
   JournalAction,
   JournalEntry,
   StoredRecord,
+  Resolution,
   Warning,
+  Write,
 } from './store/index.js';
 export type { IncidentKind } from './spec/incidents.js';
 export type { ConnectionHold, Freshness, SyncRetry, SyncStatus } from './client/status.js';

@@ -53,6 +53,7 @@ const targetSystem = z.strictObject({
   exclusive: z.boolean().exactOptional(),
   wholeSeconds: z.boolean().exactOptional(),
   webhooks: z.boolean().exactOptional(),
+  readsOwnWritesAfterMs: z.int('must be a whole number').min(0, 'must be at least 0').exactOptional(),
 });
 
 /** JSON: rows of the table of target systems, by slug. */

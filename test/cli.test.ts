@@ -111,6 +111,121 @@ it('records and events are listed, found and replayed', async () => {
   expect(await run(['events', 'replay', 'soon'])).toMatchObject({ code: 2 });
 });
 
+describe('writes', () => {
+  const INVOICE = '{"operation":"createInvoice","body":{"invoiceNumber":"A-1"}';
+  const states = z.array(z.object({ idempotencyKey: z.string(), state: z.string().optional() }));
+  const list = async (connectionId: string) => {
+    const { stdout } = await run(['writes', 'list', connectionId, '--json']);
+    return states.parse(JSON.parse(stdout));
+  };
+
+  // Nothing is sent: what becomes of a write, the tests say.
+  beforeAll(() => harness.stopWorker());
+  afterAll(() => harness.startWorker());
+
+  it('are sent from a file and waited for, and the report says of each that was not applied why', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const lines = ['applied', 'refused', 'undecided'].map((key) => `{"idempotencyKey":"${key}","body":{"name":"n"}}`);
+    const args = ['write', connectionId, '--file', '-', '--operation', 'createContact', '--wait'];
+    const running = run(args, { stdin: lines.join('\n\n') });
+    const { writes } = harness.store;
+    await waitFor('all are taken', async () => (await writes.list({ connectionId, limit: 10 })).length === 3);
+    const of = (idempotencyKey: string) => ({ connectionId, idempotencyKey });
+    await writes.end({ ...of('applied'), outcome: 'applied', answer: { data: {} } });
+    const answer = { validationErrors: [{ message: 'No \u001B[2Jname' }] };
+    await writes.end({ ...of('refused'), outcome: 'refused', because: 'BadRequest: Maesn answered 400', answer });
+    await writes.move(of('undecided'), { state: 'undecided', because: 'nobody knows' });
+    const { code, stdout, stderr } = await running;
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/Sent 3 of 3\n[^]*Ended 2 of 3, undecided 1\n2 of 3 were not applied, or nobody knows\.\n$/);
+    for (const name of ['applied', 'refused', 'undecided']) expect(stdout).toMatch(new RegExp(`^${name} +1$`, 'm'));
+    expect(stdout).toMatch(/^refused +createContact +refused +BadRequest: Maesn answered 400 .*No .*name/m);
+    expect(stdout).toMatch(/^undecided +createContact +undecided +nobody knows$/m);
+    expect(stdout).not.toContain('\u001B');
+
+    const again = await run([...args, '--json'], { stdin: `[${lines.join(',')}]` });
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.stdout)).toMatchObject([{ outcome: 'applied' }, { outcome: 'refused', answer }, {}]);
+  });
+
+  it('that are applied, or only asked for, end the command with 0', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const stdin = `${INVOICE},"idempotencyKey":"order-1"}`;
+    const asked = await run(['write', connectionId, '--file', '-'], { stdin });
+    expect(asked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^waiting +1$/m) });
+    await harness.store.writes.end({ connectionId, idempotencyKey: 'order-1', outcome: 'applied' });
+    const ended = await run(['write', connectionId, '--file', '-', '--wait'], { stdin });
+    expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^applied +1$/m) });
+  });
+
+  it('whose file is wrong are not sent, and each line that is wrong is named', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const stdin = [
+      `${INVOICE},"idempotencyKey":"a"}`,
+      '{"operation":"createInvoice"',
+      `${INVOICE},"idempotencyKey":"b c"}`,
+      '{"operation":"deleteBill","idempotencyKey":"d","parameters":{}}',
+      `${INVOICE},"idempotencyKey":"a"}`,
+    ].join('\n');
+    const { code, stderr } = await run(['write', connectionId, '--file', '-'], { stdin });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^line 2: is not JSON\nline 3: idempotencyKey: must be .*\nline 4: parameters\.billId: is needed\n/,
+    );
+    expect(stderr).toMatch(/line 5: idempotencyKey: is that of line 1\nNothing was sent\.\n$/);
+    expect(await list(connectionId)).toEqual([]);
+    expect(await run(['write', connectionId, '--file', '-'])).toMatchObject({ code: 2 });
+    expect(await run(['write', connectionId, '--file', '/nowhere.json'])).toMatchObject({ code: 2 });
+  });
+
+  it('under the key of another one are told, and the others are sent', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const body = { invoiceNumber: 'A-0' };
+    await harness.sync.write(connectionId, { idempotencyKey: 'a', operation: 'createInvoice', body });
+    const stdin = `${INVOICE},"idempotencyKey":"a"}\n${INVOICE},"idempotencyKey":"b"}`;
+    const { code, stdout } = await run(['write', connectionId, '--file', '-'], { stdin });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^a +createInvoice +not taken +line 1: .*stands for another write/m);
+    expect((await list(connectionId)).map(({ idempotencyKey }) => idempotencyKey)).toEqual(['b', 'a']);
+  });
+
+  it('about one record keep the order of the file', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const keys = Array.from({ length: 30 }, (_, index) => `k-${index}`);
+    const entries = keys.map((idempotencyKey) => {
+      return {
+        idempotencyKey,
+        operation: 'patchContact',
+        parameters: { contactId: 'c' },
+        body: { name: idempotencyKey },
+      };
+    });
+    await run(['write', connectionId, '--file', '-'], { stdin: JSON.stringify(entries) });
+    expect((await list(connectionId)).map(({ idempotencyKey }) => idempotencyKey)).toEqual(keys.toReversed());
+  });
+
+  it('are listed, shown, decided and cancelled', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const of = { connectionId, idempotencyKey: 'order-1' };
+    await run(['write', connectionId, '--file', '-'], { stdin: `${INVOICE},"idempotencyKey":"order-1"}` });
+    expect((await run(['writes', 'list', connectionId, '--state', 'undecided'])).stdout).toBe('None.\n');
+    await harness.store.writes.move(of, { state: 'undecided', because: 'nobody knows' });
+    const listed = await run(['writes', 'list', '--state', 'undecided']);
+    expect(listed.stdout).toMatch(
+      new RegExp(`${connectionId} +order-1 +createInvoice +undecided +20.*Z +nobody knows`),
+    );
+    const shown = await run(['writes', 'show', connectionId, 'order-1']);
+    expect(shown.stdout).toMatch(/^order-1 of .*: createInvoice\nundecided since 20.*; sent 0 times\nnobody knows\n$/);
+    expect(await run(['writes', 'resolve', connectionId, 'order-1', 'maybe'])).toMatchObject({ code: 2 });
+    const resolved = await run(['writes', 'resolve', connectionId, 'order-1', 'not_applied']);
+    expect(resolved).toMatchObject({ code: 0, stdout: `order-1 of ${connectionId}: waiting.\n` });
+    expect(await run(['writes', 'resolve', connectionId, 'order-1', 'applied'])).toMatchObject({ code: 1 });
+    expect(await run(['writes', 'cancel', connectionId, 'order-1'])).toMatchObject({ code: 0 });
+    expect(await run(['writes', 'show', connectionId, 'none'])).toMatchObject({ code: 3 });
+    expect(await run(['writes', 'show', connectionId, '..'])).toMatchObject({ code: 2 });
+  });
+});
+
 describe('what is wrong is named, and the command ends with', () => {
   it.each<[string, number, RegExp, readonly string[], Record<string, string>?]>([
     ['a flag that nobody knows', 2, /sync start does not know --evry/, ['sync', 'start', 'a', '--evry', '1m']],
@@ -155,6 +270,8 @@ it('every command says what it is for', async () => {
     'stuck',
     'records',
     'reauthorized',
+    'write',
+    'writes',
   ]) {
     expect(main.stdout).toContain(name);
   }

@@ -18,6 +18,7 @@ import { openDataFolder } from '../src/embedded/data-folder.js';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import { openStore } from '../src/store/index.js';
 import type { Store } from '../src/store/index.js';
+import { writeRecordStart } from '../src/workflows/messages.js';
 import { createSkippingClient } from './support/skipping-client.js';
 import { expectSameRecords } from './support/records.js';
 import { createTestDatabase } from './support/store.js';
@@ -212,3 +213,47 @@ it('the one request that a target system runs is not sent again before the lease
   expect((again ?? 0) - (lost ?? 0)).toBeGreaterThan(LEASE_MS - 1_000);
   await withStore((store) => expectSameRecords(store, connectionId, account, ['items']));
 }, 300_000);
+
+it('a Worker that is killed while a write is under way: the next one finds what became of it, and does not send it again', async () => {
+  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: {} });
+  account.fault({ operation: 'createInvoice', answer: 'hang', applied: true });
+  const connectionId = `write-${randomBytes(4).toString('hex')}`;
+  const write = { connectionId, idempotencyKey: 'w' };
+  const body = { invoiceNumber: 'R-1', name: 'Chairs' };
+  await withStore(async (store) => {
+    await store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }, 'test');
+    await store.writes.add({ ...write, operation: 'createInvoice', parameters: {}, body }, 'test');
+  });
+  const taskQueue = `write-${randomBytes(4).toString('hex')}`;
+  const overrides = {
+    MAESN_API_KEY: sandbox.apiKey,
+    MAESN_BASE_URL: sandbox.url,
+    MAESN_SYNC_TASK_QUEUE: taskQueue,
+  };
+  const temporal: Client = createSkippingClient({ connection });
+  const start = writeRecordStart(write, 'createInvoice', taskQueue);
+  const handle = await temporal.workflow.start('writeRecord', { ...start, args: [write] });
+  const requests = () => sandbox.requests.filter((request) => request.account === account.name);
+
+  const first = await startWorker(overrides);
+  await waitFor('it is under way', () => requests().length > 0);
+  const gone = once(first, 'exit');
+  first.kill('SIGKILL');
+  await gone;
+  const second = await startWorker(overrides);
+  expect(await handle.result()).toMatchObject({ outcome: 'applied', sends: 1 });
+  const ended = once(second, 'exit');
+  second.send('stop');
+  await ended;
+
+  expect(requests().filter(({ method }) => method === 'POST')).toHaveLength(1);
+  expect(account.writes).toHaveLength(1);
+  await withStore(async (store) => {
+    const written = await store.writes.find(write);
+    expect(
+      await store.records.find({ connectionId, resource: 'invoices', key: written?.recordKey ?? '' }),
+    ).toMatchObject({
+      record: expect.objectContaining(body),
+    });
+  });
+}, 180_000);

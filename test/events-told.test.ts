@@ -121,6 +121,24 @@ describe('the application is told', () => {
     await told(connectionId, 'sync.completed', 2);
   });
 
+  it('that nobody knows what became of a write, and what was decided', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const write = {
+      idempotencyKey: 'order-1',
+      operation: 'createInvoice',
+      parameters: {},
+      body: { name: 'n' },
+    } as const;
+    await harness.store.writes.add({ connectionId, ...write }, 'test');
+    await harness.store.writes.move({ connectionId, ...write }, { state: 'undecided', because: 'nobody knows' });
+    await harness.sync.write(connectionId, write);
+    const { data } = await told(connectionId, 'write.undecided');
+    expect(data).toEqual({ connectionId, idempotencyKey: 'order-1', because: 'nobody knows' });
+    await harness.sync.resolveWrite(connectionId, 'order-1', { decision: 'abandon' });
+    const ended = await told(connectionId, 'write.ended');
+    expect(ended.data).toMatchObject({ operation: 'createInvoice', outcome: 'abandoned', sends: 0 });
+  });
+
   it('every day that nobody has signed in, and that it was given up', async () => {
     const { connectionId } = await start(patient, { resource: 'customers', page: 2, answer: 'revoke' });
     const { data } = await told(connectionId, 'sync.failed');

@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { differences, openApi } from '../scripts/openapi-differences.js';
 import type { OpenApi } from '../scripts/openapi-differences.js';
+import { writeApi, writeDifferences } from '../scripts/write-differences.js';
 import { columnsOf } from '../src/spec/columns.js';
 import type { ColumnType } from '../src/spec/columns.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
+import { WRITE_OPERATIONS, writeRow } from '../src/spec/writes.js';
 
 const TYPES: Readonly<Record<ColumnType, string>> = {
   text: 'string',
@@ -107,5 +109,55 @@ describe('the comparison with Maesn’s document', () => {
   ][])('names %s', (_name, difference, alter) => {
     const altered = document((lists) => void alter(lists));
     expect(differences(altered)).toContain(difference);
+  });
+});
+
+describe('the comparison of writes', () => {
+  type Operation = { requestBody?: { content: Record<string, { schema: { properties: Record<string, unknown> } }> } };
+
+  function writes(alter: (operations: Record<string, Record<string, Operation>>) => void = () => undefined) {
+    const paths: Record<string, Record<string, Operation>> = {};
+    for (const name of WRITE_OPERATIONS) {
+      const { method, path, body, part, files, lookUp } = writeRow(name);
+      const key = lookUp?.by === 'list' ? lookUp.naturalKey?.field : undefined;
+      const binary = { type: 'string', format: 'binary' };
+      const properties = {
+        ...(key === undefined || part !== undefined ? {} : { [key]: { type: 'string' } }),
+        ...(part === undefined ? {} : { [part]: { type: 'object' } }),
+        ...(files === undefined ? {} : { [files.field]: files.several ? { type: 'array', items: binary } : binary }),
+      };
+      const type = body === 'form' ? 'multipart/form-data' : 'application/json';
+      const content = { [type]: { schema: { properties } } };
+      paths[path] = { ...paths[path], [method.toLowerCase()]: body === 'none' ? {} : { requestBody: { content } } };
+    }
+    alter(paths);
+    return writeDifferences(writeApi.parse({ paths, components: { schemas: {} } }));
+  }
+
+  it('finds none where there are none', () => {
+    expect(writes()).toEqual([]);
+  });
+
+  it('names what is missing, what is new, and what is sent otherwise', () => {
+    const found = writes((paths) => {
+      delete paths['/accounting/payments'];
+      paths['/accounting/gifts'] = { post: {} };
+      paths['/webhooks'] = { post: {} };
+      paths['/accounting/items'] = {
+        post: { requestBody: { content: { 'multipart/form-data': { schema: { properties: {} } } } } },
+      };
+      const file = { type: 'string', format: 'binary' };
+      paths['/accounting/files'] = {
+        post: { requestBody: { content: { 'multipart/form-data': { schema: { properties: { scan: file } } } } } },
+      };
+    });
+    expect(found).toEqual([
+      'createFile: file: not documented as files',
+      'createFile: files scan: not ours',
+      'createItem: body: documented as form, here json',
+      'createItem: no field itemNumber',
+      'createPayment: no such operation: POST /accounting/payments',
+      'not ours: POST /accounting/gifts',
+    ]);
   });
 });

@@ -182,6 +182,60 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('shows what was written, and lets a person decide what nobody knows', async () => {
+    const { page, complaints } = await browser.open();
+    const { connectionId } = await harness.connect({ records: {} });
+    const put = async (idempotencyKey: string) => {
+      const body = { invoiceNumber: idempotencyKey };
+      const of = { connectionId, idempotencyKey };
+      await harness.store.writes.add({ ...of, operation: 'createInvoice', parameters: {}, body }, 'test');
+      return of;
+    };
+    const [first, second] = [await put('order-1'), await put('order-2')];
+    const because = 'a record is there that may be <this> one, and may be another one';
+    for (const of of [first, second]) await harness.store.writes.move(of, { state: 'undecided', because });
+    for (let n = 3; n < 25; n += 1) {
+      const of = await put(`order-${n}`);
+      await harness.store.writes.end({ ...of, outcome: 'refused', because: 'BadRequest: Maesn answered 400' });
+    }
+    await page.goto(`${backend.url}/ui`);
+    await sees(page, '2 writes are undecided.');
+    await page.locator('#undecided').getByRole('link', { name: connectionId }).click();
+    await sees(page, because);
+    await browser.screenshot(page, 'writes');
+    const rows = page.locator('table', { hasText: 'Operation' }).locator('tbody tr');
+    expect(await rows.count()).toBe(20);
+    expect(await rows.first().innerText()).toMatch(/^order-2\s+createInvoice\s+!\s*undecided/);
+
+    await page.getByRole('button', { name: 'Applied: order-1', exact: true }).click();
+    await sees(page, 'The write counts as applied.');
+    await page.getByRole('button', { name: 'Let it be: order-2' }).click();
+    await sees(page, 'The write is let be.');
+    expect(await harness.sync.writeStatus(connectionId, 'order-1')).toMatchObject({ outcome: 'applied' });
+    expect(await harness.sync.writeStatus(connectionId, 'order-2')).toMatchObject({ outcome: 'abandoned' });
+    const journal = await harness.sync.journal(connectionId);
+    expect(journal).toContainEqual(expect.objectContaining({ actor: 'local', action: 'write.resolved' }));
+    await page.getByRole('link', { name: 'Connections', exact: true }).click();
+    await page.locator('.badge').first().waitFor();
+    expect(await page.locator('#undecided').count()).toBe(0);
+    // Nothing that was pressed here has sent anything.
+    expect((await harness.sync.writeStatus(connectionId, 'order-1')).sends).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it('says so when somebody else has decided already', async () => {
+    // Without scripts, it does not hear of that by itself.
+    const { page } = await browser.open({ javaScriptEnabled: false });
+    const { connectionId } = await harness.connect({ records: {} });
+    const of = { connectionId, idempotencyKey: 'order-1' };
+    await harness.store.writes.add({ ...of, operation: 'createInvoice', parameters: {}, body: { name: 'n' } }, 'test');
+    await harness.store.writes.move(of, { state: 'undecided', because: 'nobody knows' });
+    await page.goto(urlOf(connectionId));
+    await harness.sync.resolveWrite(connectionId, 'order-1', { decision: 'abandon' });
+    await page.getByRole('button', { name: 'Not applied: order-1' }).click();
+    expect(await textOf(page, '[role=alert]')).toBe(`Write order-1 of connection ${connectionId} is not undecided.`);
+  });
+
   it('lists all connections at a glance', async () => {
     const { page, complaints } = await browser.open();
     await page.goto(`${backend.url}/ui`);

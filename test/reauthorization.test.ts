@@ -3,6 +3,7 @@ import { RESOURCE_NAMES } from '../src/spec/resources.js';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
+import { openConnection, triedVersion } from '../src/activities/open-connection.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
@@ -199,6 +200,20 @@ describe('a Signal', () => {
 });
 
 describe('while a connection awaits reauthorisation', () => {
+  it('whose key has come and was not tried yet waits for that key, not for another one', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    expect(triedVersion(await openConnection(harness.store, connectionId))).toBe(1);
+    await harness.store.reauthorizations.join({ connectionId, refusedVersion: 1 });
+    await harness.store.connections.storeKey(connectionId, 'another', 'test');
+    // Whoever asks now makes no request: what was refused is still the key before.
+    expect(triedVersion(await openConnection(harness.store, connectionId))).toBe(1);
+    const { round } = (await harness.store.reauthorizations.join({ connectionId, refusedVersion: 1 })) ?? {};
+    await harness.store.reauthorizations.settle({ connectionId, round: round ?? 0, outcome: 'reauthorized' });
+    expect(await harness.store.reauthorizations.join({ connectionId, refusedVersion: 1 })).toMatchObject({
+      decision: 'proceed',
+    });
+  });
+
   it('a cancelled sync waits no more, and nothing is asked for the connection', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });

@@ -149,8 +149,8 @@ describe('the collection', () => {
     expect(await statusOf(list(open({ unsupported: [{ resource, status: 405 }] }), resource))).toBe(405);
   });
 
-  it.each(DEFAULT_RESOURCES)('%s cannot be written to', async (resource) => {
-    expect(await statusOf(list(open(), resource, {}, { method: 'POST' }))).toBe(405);
+  it.each(DEFAULT_RESOURCES)('%s cannot be written as a whole', async (resource) => {
+    expect(await statusOf(list(open(), resource, {}, { method: 'PUT' }))).toBe(405);
   });
 });
 

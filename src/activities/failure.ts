@@ -4,7 +4,7 @@ import { ApplicationFailureCategory } from '@temporalio/common';
 import prettyMs from 'pretty-ms';
 import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
-import { errorRule } from '../spec/error-guide.js';
+import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
 import { isRetried, retryDelayMs } from '../spec/retry.js';
 import type { FailureDetails, WalkCounts } from '../workflows/messages.js';
 
@@ -138,6 +138,41 @@ export function anotherRequestRuns(name: string): ApplicationFailure {
     nextRetryDelay: 1_000,
     category: ApplicationFailureCategory.BENIGN,
   });
+}
+
+/** Nothing went wrong: it is too early to see what became of a write, or what carries it out has not ended. */
+export function tooEarly(
+  type: 'OutcomeNotVisibleYet' | 'TaskRunning',
+  message: string,
+  delayMs: number,
+): ApplicationFailure {
+  return ApplicationFailure.create({
+    type,
+    message: `${message} Looked at again in ${prettyMs(Math.max(MINIMUM_DELAY_MS, delayMs))}.`,
+    nextRetryDelay: Math.max(MINIMUM_DELAY_MS, delayMs),
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
+export function writeNotFound(idempotencyKey: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'WriteNotFound',
+    message: `Write ${idempotencyKey} does not exist (any more): its connection was removed.`,
+    nonRetryable: true,
+  });
+}
+
+export function writeNotUndecided(): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'NothingToDecide',
+    message: 'Nobody has to say what became of this write.',
+    nonRetryable: true,
+  });
+}
+
+/** No attempt will mend it. */
+export function isFinal(failure: unknown): boolean {
+  return failure instanceof ApplicationFailure && failure.nonRetryable === true;
 }
 
 export function connectionNotFound(connectionId: string): ApplicationFailure {

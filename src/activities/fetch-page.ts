@@ -35,6 +35,8 @@ export interface WantedPage {
   readonly page: number;
   /** `lastModifiedAt` */
   readonly since: Date | null;
+  /** Filters of the list, in its own words. */
+  readonly filter?: Query | undefined;
 }
 
 /** How Maesn is asked in this attempt, on behalf of one connection. */
@@ -113,10 +115,16 @@ export async function fetchPage(input: FetchPageInput): Promise<FetchedPage | un
   return undefined;
 }
 
-function toQuery({ targetSystems, connection, pageLimit, wanted: { resource, page, since } }: FetchPageInput): Query {
+function toQuery({
+  targetSystems,
+  connection,
+  pageLimit,
+  wanted: { resource, page, since, filter },
+}: FetchPageInput): Query {
   const { paged } = resourceRow(resource);
   const { needsFiscalYearStartDate } = targetSystems.get(connection.targetSystem);
   return {
+    ...filter,
     page: paged ? page : undefined,
     limit: paged ? pageLimit : undefined,
     lastModifiedAt: since === null ? undefined : targetSystems.formatLastModifiedAt(connection.targetSystem, since),

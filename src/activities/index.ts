@@ -18,6 +18,12 @@ import {
   createRemindReauthorization,
   createSettleReauthorization,
 } from './settle-reauthorization.js';
+import { createGiveUpWrite, createReadWrite, createResolveWrite } from './decide-write.js';
+import { createEndWrite } from './end-write.js';
+import { createLookUpWrite } from './look-up-write.js';
+import { createPollWriteTask } from './poll-write-task.js';
+import { createSendWrite } from './send-write.js';
+import { createStartNextWrites } from './start-next-writes.js';
 import { createTell } from './tell-application.js';
 import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subscriptions.js';
 
@@ -40,6 +46,14 @@ export function createActivities(dependencies: ActivityDependencies) {
     remindReauthorization: safely(createRemindReauthorization(dependencies)),
     probeConnection: createProbeConnection(dependencies),
     settleReauthorization: safely(createSettleReauthorization(dependencies)),
+    sendWrite: createSendWrite(dependencies),
+    lookUpWrite: createLookUpWrite(dependencies),
+    pollWriteTask: createPollWriteTask(dependencies),
+    readWrite: safely(createReadWrite(dependencies)),
+    resolveWrite: safely(createResolveWrite(dependencies)),
+    giveUpWrite: safely(createGiveUpWrite(dependencies)),
+    startNextWrites: safely(createStartNextWrites(dependencies)),
+    endWrite: safely(createEndWrite(dependencies)),
     renewSubscriptions: createRenewSubscriptions(dependencies),
     endSubscriptions: createEndSubscriptions(dependencies),
   };

@@ -29,6 +29,14 @@ export function requireAuthorization(connection: OpenConnection): AuthorizedConn
   });
 }
 
+/**
+ * Of a 401: the version of the key that was refused. Where no request was made, that is the one that was refused before; a key
+ * that has come since has yet to be tried, and must not be taken for refused.
+ */
+export function triedVersion({ status, keyVersion, refusedVersion }: Connection): number {
+  return status === 'active' ? keyVersion : refusedVersion;
+}
+
 /** What every request of a connection carries besides its key, where the system has several companies or environments. */
 export function companyQuery({ companyId, environmentName }: Connection): Query {
   return { companyId: companyId ?? undefined, environmentName: environmentName ?? undefined };

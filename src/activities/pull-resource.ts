@@ -21,7 +21,7 @@ import { fetchPage } from './fetch-page.js';
 import type { FetchedPage } from './fetch-page.js';
 import { createLearn } from './learn.js';
 import type { Learning } from './learn.js';
-import { openConnection, requireAuthorization } from './open-connection.js';
+import { openConnection, requireAuthorization, triedVersion } from './open-connection.js';
 import { createSender } from './send.js';
 import type { Sender } from './send.js';
 import { createTellStuck, createTellWithheld } from './tell-application.js';
@@ -46,7 +46,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
 
     try {
       const opened = await openConnection(store, connectionId);
-      ({ keyVersion } = opened);
+      keyVersion = triedVersion(opened);
       const holds = await store.holds.list(connectionId);
       if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
       if (holds.length > 0) return HELD;

@@ -16,7 +16,7 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
 import { isGone } from './join-reauthorization.js';
-import { companyQuery, openConnection, requireAuthorization } from './open-connection.js';
+import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 import { createSender } from './send.js';
 import type { Sender } from './send.js';
@@ -39,7 +39,7 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
     let keyVersion: number | undefined;
     try {
       const opened = await openConnection(store, connectionId);
-      ({ keyVersion } = opened);
+      keyVersion = triedVersion(opened);
       if (publicUrl === undefined || !(await isSyncRunning(temporal, connectionId))) return { wanted: false };
       const now = new Date(Math.max(input.nowMs, Date.now()));
       const refused = new Map(Object.entries(input.refused ?? {}).filter(([, at]) => !isLongAgo(at, now)));

@@ -1,19 +1,19 @@
 /** The backend: the HTTP API, the page, and the paths that end users and Maesn come back to. */
 import { Hono } from 'hono';
 import type { MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
 import type { Logger } from 'pino';
 import type { MaesnSync } from '../client.js';
 import { requireAccess, requireOwnHost, requireSameOrigin } from './access.js';
 import type { BackendEnv, Token } from './access.js';
+import { limitBody } from './body-limits.js';
 import { createCallbacks } from './callbacks.js';
 import type { CallbackOptions } from './callbacks.js';
 import { logRequests } from './log-requests.js';
 import { NOTE_STYLE } from './note-page.js';
 import { createPage } from './page/index.js';
-import { errorToProblem, toProblem, tooLarge } from './problem.js';
+import { errorToProblem, toProblem } from './problem.js';
 import { limitGuesses, limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
 import { createRoutes } from './routes/index.js';
@@ -33,7 +33,17 @@ export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'par
 }
 
 const POLICY = 'Content-Security-Policy';
-const MAX_BODY_BYTES = 256 * 1024;
+
+const API_PATHS = [
+  '/connections',
+  '/connections/*',
+  '/syncs',
+  '/syncs/*',
+  '/writes',
+  '/events',
+  '/events/*',
+  '/incidents',
+];
 
 /** Paths without a token: what they do is protected by what is in them, or is for everybody. */
 const PUBLIC =
@@ -71,9 +81,7 @@ export function createBackend(options: BackendOptions): BackendApp {
       ? undefined
       : `${temporalUi.url}/namespaces/${temporalUi.namespace}/workflows/${encodeURIComponent(workflowId)}`;
   const api = createRoutes({ sync, toTemporalUi });
-  for (const path of ['/connections', '/connections/*', '/syncs', '/syncs/*', '/events', '/events/*', '/incidents']) {
-    app.use(path, limitBody(), requireJson);
-  }
+  for (const path of API_PATHS) app.use(path, limitBody(), requireJson);
   const document = openApiDocument(api, { version: options.version, publicUrl, secured: tokens.length > 0 });
   app.route('/', api);
   app.route('/', createCallbacks(options));
@@ -129,10 +137,6 @@ const showNothing: MiddlewareHandler<BackendEnv> = async (c, next) => {
   await next();
   if (!c.res.headers.has(POLICY)) c.res.headers.set(POLICY, "default-src 'none'; frame-ancestors 'none'");
 };
-
-function limitBody() {
-  return bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => tooLarge(c, MAX_BODY_BYTES) });
-}
 
 /** A body that is not JSON is not taken for none. */
 const requireJson: MiddlewareHandler<BackendEnv> = async (c, next) => {

@@ -13,6 +13,8 @@ export const PROBLEM_STATUSES: Readonly<Record<ErrorCode, ContentfulStatusCode>>
   ConnectionNotFound: 404,
   RecordNotFound: 404,
   EventNotFound: 404,
+  WriteNotFound: 404,
+  KeyReused: 422,
   LoginUnknown: 404,
   WebhookUnknown: 404,
   ConnectionExists: 409,

@@ -32,7 +32,8 @@ export function openApiDocument(api: Api, { version, publicUrl, secured }: Refer
     info: {
       title: 'maesn-sync',
       version,
-      description: 'Connections, their syncs, their logins, and their records. Errors are RFC 9457 problems.',
+      description:
+        'Connections, their syncs, their logins, their records, and what is written. Errors are RFC 9457 problems.',
       license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
     },
     servers: [{ url: publicUrl }],

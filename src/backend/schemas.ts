@@ -12,9 +12,23 @@ import {
   resourceName,
   startSyncOptions,
 } from '../client/inputs.js';
+import {
+  idempotencyKey,
+  newWrite as newWriteInput,
+  quotedIdempotencyKey,
+  resolveWriteInput,
+} from '../client/write-inputs.js';
 import { INCIDENT_KINDS } from '../spec/incidents.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
-import { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from '../store/index.js';
+import { WRITE_OPERATIONS } from '../spec/writes.js';
+import {
+  CONNECTION_STATUSES,
+  EVENT_TYPES,
+  HOLD_KINDS,
+  JOURNAL_ACTIONS,
+  WRITE_OUTCOMES,
+  WRITE_STATES,
+} from '../store/index.js';
 
 const time = z.iso.datetime().meta({ example: '2026-11-23T07:31:00.000Z' });
 const count = z.number().int().min(0);
@@ -25,6 +39,15 @@ export const resourceParams = idParam.extend({
   resource: resourceName.meta({ param: { name: 'resource', in: 'path' } }),
 });
 export const recordParams = resourceParams.extend({ key: recordKey.meta({ param: { name: 'key', in: 'path' } }) });
+export const writeParams = idParam.extend({
+  key: idempotencyKey.meta({ param: { name: 'key', in: 'path' }, example: 'order-4711' }),
+});
+export const idempotencyHeader = z.object({
+  'Idempotency-Key': quotedIdempotencyKey.meta({
+    description: 'Your own, one for each thing that is to be written once. The same key is the same write.',
+    example: '"order-4711"',
+  }),
+});
 
 /** A whole number in a query, where everything is text. */
 const queryInt = (min: number, max: number) =>
@@ -83,12 +106,22 @@ export const incidentsQuery = z.strictObject({
     .meta(queryIntDoc(1, 1_000, 100)),
 });
 
+export const writesQuery = z.strictObject({
+  state: z.enum(WRITE_STATES).optional(),
+  before: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta(queryIntDoc(1, Number.MAX_SAFE_INTEGER)),
+  limit: queryInt(1, 200)
+    .optional()
+    .meta(queryIntDoc(1, 200, 50)),
+});
+
 export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
 export const startSync = startSyncOptions.meta({ id: 'StartSync' });
 export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
 export const decideDeletes = decideDeletesOptions.meta({ id: 'DecideDeletes' });
 export const newKey = z.strictObject({ accountKey }).meta({ id: 'NewAccountKey' });
 export const newCredentials = credentials.meta({ id: 'Credentials', minProperties: 1 });
+export const newWrite = newWriteInput.meta({ id: 'NewWrite' });
+export const resolveWrite = resolveWriteInput.meta({ id: 'ResolveWrite' });
 export const replay = z.strictObject({ ids: eventIds }).meta({ id: 'ReplayEvents' });
 
 export const connection = z
@@ -242,6 +275,37 @@ export const record = z
   })
   .meta({ id: 'Record' });
 
+export const write = z
+  .object({
+    id: count.meta({ description: 'Grows: the order in which they came.' }),
+    connectionId: z.string(),
+    idempotencyKey: z.string(),
+    operation: z.enum(WRITE_OPERATIONS),
+    parameters: z.record(z.string(), z.string()),
+    state: z.enum(WRITE_STATES).meta({
+      description:
+        'unknown: it may have been applied, and is looked up. task: Maesn carries it out. undecided: a person must say.',
+    }),
+    outcome: z.enum(WRITE_OUTCOMES).nullable().meta({ description: 'Of one that has ended.' }),
+    sends: count,
+    firstSentAt: time.nullable(),
+    sentAt: time.nullable(),
+    taskId: z.string().nullable(),
+    taskSince: time.nullable(),
+    resource: z.enum(RESOURCE_NAMES).nullable().meta({ description: 'What it has created or changed.' }),
+    recordKey: z.string().nullable(),
+    because: z.string().nullable().meta({ description: 'Why it was refused, or cannot be decided.' }),
+    createdAt: time,
+    changedAt: time,
+  })
+  .meta({ id: 'Write' });
+
+export const writeStatus = write
+  .extend({
+    answer: z.unknown().optional().meta({ description: 'What Maesn answered in the end, whole. May hold a record.' }),
+  })
+  .meta({ id: 'WriteStatus' });
+
 export const event = z
   .object({
     id: count,
@@ -278,6 +342,7 @@ const pageOf = <Item extends z.ZodType>(name: string, item: Item) =>
 export const connectionPage = pageOf('ConnectionPage', connection);
 export const syncPage = pageOf('SyncPage', syncStatus);
 export const recordPage = pageOf('RecordPage', record);
+export const writePage = pageOf('WritePage', write);
 export const eventPage = pageOf('EventPage', event);
 export const incidentPage = pageOf('IncidentPage', incident);
 export const journalPage = pageOf('JournalPage', journalEntry);

@@ -13,10 +13,13 @@ import {
   startedSync,
   syncPage,
   syncStatus,
+  writePage,
+  writeStatus,
 } from '../backend/schemas.js';
 import { localUrl } from '../config.js';
 import type { Config } from '../config.js';
 import { connectionId } from '../client/inputs.js';
+import { idempotencyKey } from '../client/write-inputs.js';
 import { CommandError } from './process.js';
 import type { ExitCode } from './process.js';
 
@@ -37,6 +40,24 @@ interface ApiArgs {
 
 const problem = z.looseObject({ status: z.number(), detail: z.string(), code: z.string() });
 
+/** What the backend has answered in place of what was asked for. */
+export class Refusal extends CommandError {
+  readonly status: number;
+  /** Of one that asks too often. */
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, { status, headers }: Pick<Response, 'status' | 'headers'>) {
+    super(message, toExitCode(status));
+    this.status = status;
+    this.retryAfterMs = status === 429 ? Number(headers.get('retry-after') ?? 1) * 1_000 : undefined;
+  }
+}
+
+interface Ask {
+  readonly query?: Query;
+  readonly content?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 type Query = Readonly<Record<string, string | number | undefined>>;
 
 export type Api = ReturnType<typeof createApi>;
@@ -45,7 +66,7 @@ export function createApi(args: ApiArgs, config: Config) {
   const base = (args.url ?? config.MAESN_SYNC_URL ?? localUrl(config)).replace(/\/$/, '');
   const token = args.token ?? config.MAESN_SYNC_TOKEN ?? config.MAESN_SYNC_TOKENS?.[0]?.token;
 
-  async function ask(method: string, path: string, { query = {}, content }: { query?: Query; content?: object } = {}) {
+  async function ask(method: string, path: string, { query = {}, content, headers }: Ask = {}) {
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -58,6 +79,7 @@ export function createApi(args: ApiArgs, config: Config) {
         Accept: 'application/json',
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
         ...(content === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...headers,
       },
       ...(content === undefined ? {} : { body: JSON.stringify(content) }),
     }).catch((error: unknown) => {
@@ -71,9 +93,8 @@ export function createApi(args: ApiArgs, config: Config) {
     if (response.ok) return text === '' ? undefined : parseJson(text, base);
     const told = problem.safeParse(parseJson(text, base));
     if (!told.success) throw new CommandError(`${base} answered ${response.status}; is that the backend?`, 4);
-    const { status, detail } = told.data;
-    const advice = status === 401 ? ' Set MAESN_SYNC_TOKEN.' : '';
-    throw new CommandError(detail + advice, toExitCode(status));
+    const advice = response.status === 401 ? ' Set MAESN_SYNC_TOKEN.' : '';
+    throw new Refusal(told.data.detail + advice, response);
   }
 
   async function get<Schema extends z.ZodType>(schema: Schema, path: string, query?: Query): Promise<z.output<Schema>> {
@@ -115,6 +136,16 @@ export function createApi(args: ApiArgs, config: Config) {
       get(record, `${of(id)}/resources/${encodeURIComponent(resource)}/records/${encodeURIComponent(key)}`),
     events: (query: Query) => get(eventPage, '/events', query),
     replayEvents: (ids: readonly number[]) => post(eventPage, '/events/replay', { ids }),
+    writes: (query: Query, id?: string) => get(writePage, id === undefined ? '/writes' : `${of(id)}/writes`, query),
+    addWrite: async (id: string, key: string, content: object) =>
+      parse(
+        writeStatus,
+        await ask('POST', `${of(id)}/writes`, { content, headers: { 'Idempotency-Key': `"${key}"` } }),
+      ),
+    write: (id: string, key: string) => get(writeStatus, ofWrite(id, key)),
+    resolveWrite: (id: string, key: string, decision: string) =>
+      post(writeStatus, `${ofWrite(id, key)}/resolve`, { decision }),
+    cancelWrite: (id: string, key: string) => ask('DELETE', ofWrite(id, key)),
     ready: () => get(z.record(z.string(), z.boolean()), '/readyz'),
   };
 }
@@ -151,4 +182,14 @@ function of(id: string): string {
     );
   }
   return `/connections/${encodeURIComponent(id)}`;
+}
+
+function ofWrite(id: string, key: string): string {
+  if (!idempotencyKey.safeParse(key).success) {
+    throw new CommandError(
+      `${key} is not an idempotency key: letters, digits and ._:-, beginning with a letter or digit`,
+      2,
+    );
+  }
+  return `${of(id)}/writes/${encodeURIComponent(key)}`;
 }

@@ -5,6 +5,7 @@ const services = () => import('./services.js');
 const connections = () => import('./connections.js');
 const resources = () => import('./resources.js');
 const syncs = () => import('./syncs.js');
+const writes = () => import('./writes.js');
 
 export const main = defineCommand({
   meta: { name: 'maesn-sync', description: 'Keeps every Maesn customer’s books in your own Postgres.' },
@@ -21,6 +22,8 @@ export const main = defineCommand({
     resources: async () => (await resources()).resources,
     incidents: async () => (await resources()).incidents,
     records: async () => (await connections()).records,
+    write: async () => (await writes()).write,
+    writes: async () => (await writes()).writes,
     journal: async () => (await connections()).journal,
     events: async () => (await connections()).events,
     connections: async () => (await connections()).connections,

@@ -21,3 +21,21 @@ export async function readSecret(what: string): Promise<string> {
   if (secret === '') throw new CommandError(`${what}: nothing came by standard input`, 2);
   return secret;
 }
+
+/** What others have written, on one line and without what a terminal would take for a command. */
+export function toLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+}
+
+/** On standard error: on a terminal one line that changes, elsewhere a line a second, and always the last. */
+export function createProgress(): (line: string, isLast: boolean) => void {
+  let shownAt = 0;
+  return (line, isLast) => {
+    if (process.stderr.isTTY) {
+      process.stderr.write(`\r\u001B[K${line.slice(0, process.stderr.columns - 1)}${isLast ? '\n' : ''}`);
+    } else if (isLast || Date.now() - shownAt >= 1_000) {
+      shownAt = Date.now();
+      console.error(line);
+    }
+  };
+}

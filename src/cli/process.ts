@@ -10,7 +10,7 @@ export const EXIT_CODES = {
   0: 'done',
   1: 'failed, or refused',
   2: 'wrong usage, or the environment is not right',
-  3: 'there is no such connection, record or event',
+  3: 'there is no such connection, record, event or write',
   4: 'the backend was not reached, or is not able to answer',
   130: 'interrupted',
 } as const;

@@ -1,7 +1,7 @@
 /** What is known of resources, and of what happens to many connections at once. */
 import { defineCommand } from 'citty';
 import { API_ARGS, createApi } from './api.js';
-import { printJson, printTable } from './output.js';
+import { printJson, printTable, toLine } from './output.js';
 import { command, say } from './process.js';
 
 const id = { type: 'positional', description: 'Connection id', required: true } as const;
@@ -33,8 +33,7 @@ const list = command({
         String(count),
         firstAt,
         lastAt,
-        // On one line, and without what a terminal would take for a command.
-        text.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' '),
+        toLine(text),
       ]),
     );
   },

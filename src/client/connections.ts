@@ -1,6 +1,13 @@
 /** Connections: what one account key opens, and everything that is kept of it. */
 import type { Client } from '@temporalio/client';
-import { deliverEventsId, keepSubscribedId, reauthorizeConnectionId, syncConnectionId } from '../workflows/messages.js';
+import { WRITE_STATES } from '../store/index.js';
+import {
+  deliverEventsId,
+  keepSubscribedId,
+  reauthorizeConnectionId,
+  syncConnectionId,
+  writeRecordId,
+} from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import { connectionNotFound, findConnection } from './context.js';
 import type { ClientContext } from './context.js';
@@ -20,6 +27,9 @@ type Connections = Pick<
   MaesnSync,
   'addConnection' | 'connection' | 'connections' | 'overview' | 'removeConnection' | 'journal' | 'records' | 'record'
 >;
+
+/** Of writes that have a Workflow. */
+const OPEN_STATES = WRITE_STATES.filter((state) => state !== 'ended');
 
 export function createConnections(context: ClientContext): Connections {
   const { temporal, store, actor } = context;
@@ -51,10 +61,14 @@ export function createConnections(context: ClientContext): Connections {
     async removeConnection(id) {
       await find(id);
       if ((await store.webhooks.list(id)).length > 0) await endSubscriptions(temporal, id);
+      const open = await store.writes.list({ connectionId: id, states: OPEN_STATES });
       // First the row: from then on nothing can be written for this connection, whoever is still running.
       if (!(await store.connections.remove(parseInput(connectionId, id), actor))) throw connectionNotFound(id);
-      for (const toWorkflowId of [syncConnectionId, reauthorizeConnectionId, keepSubscribedId, deliverEventsId]) {
-        const handle = temporal.workflow.getHandle(toWorkflowId(id));
+      const workflowIds = [syncConnectionId, reauthorizeConnectionId, keepSubscribedId, deliverEventsId].map((toId) =>
+        toId(id),
+      );
+      for (const workflowId of [...workflowIds, ...open.map(writeRecordId)]) {
+        const handle = temporal.workflow.getHandle(workflowId);
         await ignoreNotRunning(callTemporal(id, () => handle.terminate('connection removed')));
       }
     },

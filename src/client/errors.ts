@@ -9,6 +9,9 @@ export const ERROR_CODES = {
   ConnectionExists: 'ConnectionExists',
   RecordNotFound: 'RecordNotFound',
   EventNotFound: 'EventNotFound',
+  WriteNotFound: 'WriteNotFound',
+  /** The idempotency key stands for another write. Nothing was done. */
+  KeyReused: 'KeyReused',
   /** There is no sync of this connection that could be asked or cancelled. */
   SyncNotRunning: 'SyncNotRunning',
   /** Not now: pausing what is paused, for example. */

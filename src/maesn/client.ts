@@ -6,9 +6,16 @@ import { classifyStatus } from '../spec/error-guide.js';
 import type { FailureType } from '../spec/error-guide.js';
 import { parseRetryAfter } from '../spec/retry.js';
 import { readBody } from './body.js';
-import { parseErrorBody, parseListAnswer, parseTaskAnswer } from './envelope.js';
+import {
+  parseErrorBody,
+  parseListAnswer,
+  parseRecordAnswer,
+  parseTaskAnswer,
+  parseWriteAnswer,
+  parseWriteTaskAnswer,
+} from './envelope.js';
 import { parseAccountKey, parseLoginUrl, parseWebhook } from './integration.js';
-import type { ListAnswer, TaskAnswer } from './envelope.js';
+import type { ListAnswer, TaskAnswer, WriteAnswer, WriteTaskAnswer } from './envelope.js';
 import { MaesnError } from './failure.js';
 import type { MaesnFailure } from './failure.js';
 
@@ -31,6 +38,14 @@ export interface MaesnRequest {
   /** `X-ACCOUNT-KEY`: identifies the end user in one target system. */
   readonly accountKey: string;
   readonly signal?: AbortSignal;
+}
+
+export interface MaesnWriteRequest extends MaesnRequest {
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Sent as JSON, or as a form; absent: there is no body. */
+  readonly content?: Readonly<Record<string, unknown>> | FormData | undefined;
+  /** Whether the answer may be a task. */
+  readonly mayBeTask: boolean;
 }
 
 /** A request for a page on which an end user signs in. */
@@ -75,6 +90,14 @@ export interface MaesnClient {
   list(request: MaesnRequest): Promise<ListAnswer>;
   /** Where a task stands that a list answered with. */
   task(taskId: string, request: Omit<MaesnRequest, 'path'>): Promise<TaskAnswer>;
+  /** Writes once. Where it throws, `failure` tells whether anything can have been applied; see `spec/write-steps.ts`. */
+  write(request: MaesnWriteRequest): Promise<WriteAnswer>;
+  /** Where a task stands that a write answered with. */
+  writeTask(taskId: string, request: Omit<MaesnRequest, 'path'>): Promise<WriteTaskAnswer>;
+  /** One record by its path. */
+  record(request: MaesnRequest): Promise<Readonly<Record<string, unknown>>>;
+  /** How long a request may take: after that nothing of it is under way here. */
+  readonly timeoutMs: number;
   /** What `probe` asks for. */
   readonly probePath: string;
   /** Resolves when Maesn accepts the account key. */
@@ -102,9 +125,10 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
           'X-API-KEY': options.apiKey,
           ...(accountKey === undefined ? {} : { 'X-ACCOUNT-KEY': accountKey }),
           Accept: 'application/json, text/html;q=0.5',
-          ...(content === undefined ? {} : { 'Content-Type': 'application/json' }),
+          // Of a form, `fetch` knows the boundary.
+          ...(content === undefined || content instanceof FormData ? {} : { 'Content-Type': 'application/json' }),
         },
-        ...(content === undefined ? {} : { body: JSON.stringify(content) }),
+        ...(content === undefined ? {} : { body: content instanceof FormData ? content : JSON.stringify(content) }),
         // A redirect is an answer that is not the envelope; following it would send both keys to another host.
         redirect: 'manual',
         signal,
@@ -113,7 +137,8 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     } catch (error) {
       request.signal?.throwIfAborted();
       if (timeout.aborted) throw fail('NoResponse', `did not answer within ${options.timeoutMs / 1000} s`);
-      throw fail('NoResponse', `got no answer: ${networkReason(error)}`);
+      const reason = networkReason(error);
+      throw fail('NoResponse', `got no answer: ${reason}`, { neverSent: NEVER_CONNECTED.has(reason) });
     }
 
     const { status } = response;
@@ -167,6 +192,13 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
       const path = `/accounting/asyncTask/${encodeURIComponent(taskId)}`;
       return quote(await sendAndParse({ method: 'GET', ...request, path }, parseTaskAnswer), request);
     },
+    write: ({ mayBeTask, ...request }) => sendAndParse(request, (json) => parseWriteAnswer(json, mayBeTask)),
+    writeTask: (taskId, request) => {
+      const path = `/accounting/asyncTask/${encodeURIComponent(taskId)}`;
+      return sendAndParse({ method: 'GET', ...request, path }, parseWriteTaskAnswer);
+    },
+    record: (request) => sendAndParse({ method: 'GET', ...request }, parseRecordAnswer),
+    timeoutMs: options.timeoutMs,
     probePath: options.probePath,
     probe: async (request) => {
       await sendForJson({ method: 'GET', ...request, path: options.probePath });
@@ -205,11 +237,20 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
 }
 
 interface SentRequest extends Omit<MaesnRequest, 'accountKey'> {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly accountKey?: string;
-  /** Sent as JSON. */
-  readonly content?: object;
+  /** Sent as JSON, or as the form that it is. */
+  readonly content?: object | undefined;
 }
+
+/** What the network says when it could not connect: nothing has been sent then. */
+const NEVER_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 function invalid({ method, path }: SentRequest, reason: string, status = 200): MaesnError {
   return new MaesnError({ type: 'InvalidResponse', request: `${method} ${path}`, reason, status });

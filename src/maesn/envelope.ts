@@ -73,6 +73,55 @@ function toPage(records: readonly unknown[], about: z.infer<typeof meta>): Extra
   return { kind: 'page', records, pagination: about?.pagination, warnings: about?.warnings ?? [] };
 }
 
+/** What a write is answered with: what was written, as far as it is told, or the task that will write it. */
+export type WriteAnswer =
+  { readonly kind: 'written'; readonly data: unknown } | { readonly kind: 'task'; readonly taskId: string };
+
+/** `undefined`: not an envelope. `mayBeTask`: records can have a `taskId` of their own that means nothing. */
+export function parseWriteAnswer(json: unknown, mayBeTask: boolean): WriteAnswer | undefined {
+  const parsed = envelope.safeParse(json);
+  if (!parsed.success) return undefined;
+  const { data } = parsed.data;
+  const started = mayBeTask ? startedTask.safeParse(data) : undefined;
+  return started?.success === true ? { kind: 'task', taskId: started.data.taskId } : { kind: 'written', data };
+}
+
+/** Where the task of a write stands. */
+export interface WriteTaskAnswer {
+  /** As Maesn says it; `null`: it does not say. */
+  readonly status: string | null;
+  /** What was written, or what the task says of each item. */
+  readonly data: unknown;
+  /** What the task tells, in its own words. */
+  readonly information: unknown;
+}
+
+export function parseWriteTaskAnswer(json: unknown): WriteTaskAnswer | undefined {
+  const parsed = envelope.safeParse(json);
+  if (!parsed.success) return undefined;
+  const answer = writeTask.safeParse(parsed.data.data);
+  if (!answer.success) return undefined;
+  const { status, responseData, information } = answer.data;
+  return { status: status ?? null, data: responseData ?? null, information: information ?? null };
+}
+
+const writeTask = z.object({
+  status: z.string().nullish(),
+  responseData: z.unknown(),
+  information: z.unknown(),
+});
+
+/** One record by its path. `undefined`: not an envelope that holds an object. */
+export function parseRecordAnswer(json: unknown): Readonly<Record<string, unknown>> | undefined {
+  const parsed = envelope.safeParse(json);
+  if (!parsed.success) return undefined;
+  // Some answers hold a list of one.
+  const data: unknown = Array.isArray(parsed.data.data) ? parsed.data.data[0] : parsed.data.data;
+  return record.safeParse(data).data;
+}
+
+const record = z.record(z.string(), z.unknown());
+
 const entries = z.array(z.unknown()).min(1).optional().catch(undefined);
 
 /** The parts of an error answer that say what went wrong. Whatever is not there, or not an array, is left out. */

@@ -9,6 +9,8 @@ export interface MaesnFailure {
   readonly reason: string;
   readonly status?: number | undefined;
   readonly retryAfterMs?: number | undefined;
+  /** Of a request without answer: no byte of it can have reached Maesn, because no connection was made. */
+  readonly neverSent?: boolean | undefined;
   /** Maesn's own words, kept as unknown JSON: the shape of the entries is not documented. */
   readonly errors?: readonly unknown[] | undefined;
   readonly downstreamErrors?: readonly unknown[] | undefined;

@@ -29,6 +29,11 @@ export interface TargetSystem {
   readonly concurrency?: number;
   /** Whether `lastModifiedAt` must be whole seconds. */
   readonly wholeSeconds?: boolean;
+  /**
+   * After so long, what was written shows up for certain when it is looked up: what does not was not applied, and may be sent
+   * again. Absent: that is not known, and a person is asked. UNVERIFIED for every system: for operators to say.
+   */
+  readonly readsOwnWritesAfterMs?: number;
   /** Whether Maesn tells by webhook what changes there. */
   readonly webhooks?: boolean;
   /** Whether it also tells by webhook that a login was revoked. */
@@ -109,7 +114,18 @@ const UNKNOWN: TargetSystem = { rateLimits: [] };
 export type TargetSystemOverrides = Readonly<
   Record<
     string,
-    Partial<Pick<TargetSystem, 'rateLimits' | 'concurrency' | 'errorLimit' | 'exclusive' | 'wholeSeconds' | 'webhooks'>>
+    Partial<
+      Pick<
+        TargetSystem,
+        | 'rateLimits'
+        | 'concurrency'
+        | 'errorLimit'
+        | 'exclusive'
+        | 'wholeSeconds'
+        | 'webhooks'
+        | 'readsOwnWritesAfterMs'
+      >
+    >
   >
 >;
 

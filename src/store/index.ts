@@ -28,6 +28,8 @@ import { createWalks } from './walks.js';
 import type { Walks } from './walks.js';
 import { createWarnings } from './warnings.js';
 import type { Warnings } from './warnings.js';
+import { createWrites } from './writes.js';
+import type { Writes } from './writes.js';
 import { createWebhooks } from './webhooks.js';
 import type { Webhooks } from './webhooks.js';
 
@@ -45,6 +47,7 @@ export interface Store {
   readonly webhooks: Webhooks;
   readonly events: Events;
   readonly journal: Journal;
+  readonly writes: Writes;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -83,6 +86,7 @@ export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Stor
     webhooks: createWebhooks(db, sealing),
     events: createEvents(db),
     journal: createJournal(db),
+    writes: createWrites(db, sealing),
     ping: async () => {
       await db.execute(sql`select 1`);
     },
@@ -100,7 +104,14 @@ export type { Login, Logins } from './logins.js';
 export type { Paces, ReservedTurns } from './paces.js';
 export type { Joined, ReauthorizationOutcome, Reauthorizations } from './reauthorizations.js';
 export type { ListRecordsOptions, Records, StoredRecord } from './records.js';
-export { CONNECTION_STATUSES, EVENT_TYPES, HOLD_KINDS, JOURNAL_ACTIONS } from './schema.js';
+export {
+  CONNECTION_STATUSES,
+  EVENT_TYPES,
+  HOLD_KINDS,
+  JOURNAL_ACTIONS,
+  WRITE_OUTCOMES,
+  WRITE_STATES,
+} from './schema.js';
 export type {
   CapabilityReason,
   ConnectionStatus,
@@ -109,9 +120,13 @@ export type {
   HoldKind,
   JournalAction,
   LoginOutcome,
+  WriteOutcomeName,
+  WriteState,
 } from './schema.js';
 export { SealingError } from './sealing.js';
 export type { Cursor, Walks } from './walks.js';
 export type { Warning, Warnings } from './warnings.js';
 export type { NewWebhookSubscription, RecordDeletion, WebhookSubscription, Webhooks } from './webhooks.js';
 export { toRows } from './write-pages.js';
+export { RESOLUTIONS } from './writes.js';
+export type { BatchCounts, BatchOf, NewWrite, Resolution, Write, WriteBody, WriteOf, Writes } from './writes.js';

@@ -1,8 +1,10 @@
 /** Reading what was synced. */
 import { and, asc, eq, gt, gte, isNull, sql } from 'drizzle-orm';
+import type { MaesnRecord } from '../maesn/records.js';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { records } from './schema.js';
+import { ROW, toRows, upsert } from './write-pages.js';
 
 export interface StoredRecord {
   readonly key: string;
@@ -32,6 +34,8 @@ export interface Records {
   /** In order of key, from behind `afterKey`. */
   list(input: ListRecordsOptions): Promise<StoredRecord[]>;
   find(input: RecordsOf & { readonly key: string }): Promise<StoredRecord | undefined>;
+  /** Puts in what was just written through Maesn: by then no older version of it may come any more. */
+  put(of: RecordsOf, written: readonly MaesnRecord[]): Promise<void>;
   /** How many records the store holds that are not deleted, per resource. */
   count(connectionId: string): Promise<Partial<Record<Resource, number>>>;
 }
@@ -70,6 +74,14 @@ export function createRecords(db: Database): Records {
         .from(records)
         .where(and(eq(records.connectionId, connectionId), eq(records.resource, resource), eq(records.key, key)));
       return record;
+    },
+
+    async put(of, written) {
+      await upsert(db, of, {
+        from: sql`jsonb_to_recordset(${`[${toRows(written)}]`}::jsonb) ${ROW}`,
+        walkStartedAt: sql`now()`,
+        isChanged: sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`,
+      });
     },
 
     async count(connectionId) {

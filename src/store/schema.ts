@@ -16,6 +16,7 @@ import {
 import type { IncidentKind, Outcome } from '../spec/incidents.js';
 import type { PaceState } from '../spec/pace.js';
 import type { Resource } from '../spec/resources.js';
+import type { WriteOperation } from '../spec/writes.js';
 
 /** A schema of its own, so that the store can live in a database that others use too. */
 export const schema = pgSchema('maesn_sync');
@@ -295,6 +296,8 @@ export const EVENT_TYPES = [
   'sync.deletes_withheld',
   'incident.opened',
   'incident.closed',
+  'write.ended',
+  'write.undecided',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];
@@ -362,6 +365,9 @@ export const JOURNAL_ACTIONS = [
   'resource.recheck_asked_for',
   'webhook.login_revoked',
   'event.replayed',
+  'write.asked_for',
+  'write.resolved',
+  'write.cancelled',
 ] as const;
 
 export type JournalAction = (typeof JOURNAL_ACTIONS)[number];
@@ -413,4 +419,83 @@ export const hints = schema.table(
     events: integer().notNull().default(1),
   },
   (table) => [primaryKey({ columns: [table.connectionId, table.resource] })],
+);
+
+/**
+ * Where a write stands. `waiting`: to be sent. `sending`: it may be on its way; found so by another attempt, nobody knows what
+ * became of it. `unknown`: to be looked up. `task`: Maesn carries it out. `undecided`: a person must say. `ended`: see `outcome`.
+ */
+export const WRITE_STATES = ['waiting', 'sending', 'unknown', 'task', 'undecided', 'ended'] as const;
+
+export type WriteState = (typeof WRITE_STATES)[number];
+
+/** `abandoned`: it may or may not have been applied, and a person has let it be. `cancelled`: it was never sent. */
+export const WRITE_OUTCOMES = [
+  'applied',
+  'partly_applied',
+  'refused',
+  'not_applied',
+  'abandoned',
+  'cancelled',
+] as const;
+
+export type WriteOutcomeName = (typeof WRITE_OUTCOMES)[number];
+
+/** What is to be written through Maesn, each once: its idempotency key is the caller's own. */
+export const writes = schema.table(
+  'writes',
+  {
+    /** Grows: the order in which they came. */
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    connectionId: connectionId(),
+    idempotencyKey: text('idempotency_key').notNull(),
+    operation: text().$type<WriteOperation>().notNull(),
+    parameters: jsonb().$type<Readonly<Record<string, string>>>().notNull(),
+    /** Those of the same subject are sent one after the other. */
+    subject: text().notNull(),
+    /** Sealed; null: there is none, or the write has ended. */
+    body: text(),
+    /** SHA-256 of operation, parameters and body: the same key must mean the same. */
+    hash: text().notNull(),
+    state: text().$type<WriteState>().notNull().default('waiting'),
+    outcome: text().$type<WriteOutcomeName>(),
+    /** How often it was sent. */
+    sends: integer().notNull().default(0),
+    /** When it was first sent: what is there from before is not of it. */
+    firstSentAt: time('first_sent_at'),
+    sentAt: time('sent_at'),
+    taskId: text('task_id'),
+    taskSince: time('task_since'),
+    /** What it has created, or changed. */
+    resource: text().$type<Resource>(),
+    recordKey: text('record_key'),
+    /** Whether `recordKey` came into being with it: no two writes can have created the same. */
+    created: boolean().notNull().default(false),
+    /** Sealed: what Maesn answered in the end, whole. */
+    answer: text(),
+    /** In words without records: why it was refused, or cannot be decided. */
+    because: text(),
+    actor: text().notNull(),
+    /** Of many that were asked for in one call: which. */
+    batchId: text('batch_id'),
+    /** Since when its Workflow runs; null: it waits for its place in the batch. */
+    startedAt: time('started_at'),
+    createdAt: time('created_at').notNull().defaultNow(),
+    changedAt: time('changed_at').notNull().defaultNow(),
+  },
+  (table) => [
+    unique().on(table.connectionId, table.idempotencyKey),
+    index('writes_batch')
+      .on(table.connectionId, table.batchId, table.id)
+      .where(sql`batch_id is not null`),
+    uniqueIndex('writes_created')
+      .on(table.connectionId, table.resource, table.recordKey)
+      .where(sql`created`),
+    index('writes_open')
+      .on(table.connectionId, table.subject, table.id)
+      .where(sql`state <> 'ended'`),
+    index('writes_undecided')
+      .on(table.id)
+      .where(sql`state = 'undecided'`),
+  ],
 );

@@ -6,15 +6,16 @@ import { BEFORE_WALKS } from '../spec/fairness.js';
 import { MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
-export const { checkLogin, probeConnection, pullResource, renewSubscriptions } = proxyActivities<Activities>({
-  // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
-  startToCloseTimeout: '10 minutes',
-  // Five heartbeats may be missed before a Worker is taken for dead.
-  heartbeatTimeout: '15 seconds',
-  retry: MAESN_RETRY_POLICY,
-  // The page in flight is written or not written when the Workflow goes on, never both.
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
+export const { checkLogin, lookUpWrite, pollWriteTask, probeConnection, pullResource, renewSubscriptions, sendWrite } =
+  proxyActivities<Activities>({
+    // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
+    startToCloseTimeout: '10 minutes',
+    // Five heartbeats may be missed before a Worker is taken for dead.
+    heartbeatTimeout: '15 seconds',
+    retry: MAESN_RETRY_POLICY,
+    // The page in flight is written or not written when the Workflow goes on, never both.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
 
 /** Calls Maesn too, but nobody waits for it: what cannot be ended within the hour expires by itself. */
 export const { endSubscriptions } = proxyActivities<Activities>({
@@ -29,17 +30,20 @@ const STORE_RETRY_POLICY: ActivityOptions['retry'] = {
   initialInterval: '1 second',
   backoffCoefficient: 2,
   maximumInterval: '1 minute',
-  nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused'],
+  nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused', 'NothingToDecide'],
 };
 
 /** Activities that need only the store and Temporal: all come back, and soon. */
 export const {
   decideDeletes,
+  endWrite,
+  giveUpWrite,
   joinReauthorization,
   leaveReauthorization,
   openReauthorization,
   pauseConnection,
   remindReauthorization,
+  resolveWrite,
   resumeConnection,
   settleReauthorization,
 } = proxyActivities<Activities>({
@@ -55,10 +59,11 @@ export const {
  * What every cycle of every connection asks the store, a statement or two: done within the Workflow Task, for what it takes to
  * hand it to a Worker is many times as much.
  */
-export const { readHints, readHolds, readUnsupported, tellApplication } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '1 minute',
-  retry: STORE_RETRY_POLICY,
-});
+export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
+  proxyLocalActivities<Activities>({
+    startToCloseTimeout: '1 minute',
+    retry: STORE_RETRY_POLICY,
+  });
 
 /** Sends to the application: waited for without end, since its events come in order. */
 export const { deliverEvents } = proxyActivities<Activities>({

@@ -2,3 +2,5 @@ export { deliverEvents } from './deliver-events.js';
 export { keepSubscribed } from './keep-subscribed.js';
 export { reauthorizeConnection } from './reauthorize-connection.js';
 export { syncConnection } from './sync-connection.js';
+export { writeBatch } from './write-batch.js';
+export { writeRecord } from './write-record.js';

@@ -237,6 +237,99 @@ export type RefusedWebhooks = Readonly<Record<string, number>>;
 /** A sync was started: its webhooks are wanted (again). */
 export const syncStartedSignal = defineSignal('syncStarted');
 
+// --- writeRecord ------------------------------------------------------------------------------------------------
+
+/** One per idempotency key. */
+export function writeRecordId({ connectionId, idempotencyKey }: WriteRecordInput): string {
+  return `write/${connectionId}/${idempotencyKey}`;
+}
+
+/** What is written is in the store. */
+/** How everybody starts it who may; the Signal also wakes one that runs. */
+export function writeRecordStart(of: WriteRecordInput, operation: string, taskQueue: string) {
+  const { connectionId, idempotencyKey } = of;
+  const args: [WriteRecordInput] = [{ connectionId, idempotencyKey }];
+  return {
+    taskQueue,
+    workflowId: writeRecordId(of),
+    args,
+    signal: writeChangedSignal,
+    staticSummary: `${operation} of ${connectionId}`,
+    priority: sharedTurns(connectionId),
+  };
+}
+
+export interface WriteRecordInput {
+  readonly connectionId: string;
+  readonly idempotencyKey: string;
+}
+
+export type WriteOutcomeName = 'applied' | 'partly_applied' | 'refused' | 'not_applied' | 'abandoned' | 'cancelled';
+
+export interface WriteRecordResult {
+  readonly outcome: WriteOutcomeName;
+  readonly recordKey?: string | undefined;
+  /** How often it was sent. */
+  readonly sends: number;
+  /** Of what was not applied: why, without records. */
+  readonly because?: string | undefined;
+}
+
+/** What is to be done next for a write, as the store has it. */
+export type WriteStep =
+  | { readonly next: 'send' | 'waitForTurn' | 'lookUp' | 'poll' }
+  | { readonly next: 'decide'; readonly because: string; readonly sends: number }
+  | { readonly next: 'nothing'; readonly result: WriteRecordResult };
+
+export interface ResolveWriteInput {
+  /** `not_applied`: it is sent again. `abandon`: it is let be, applied or not. */
+  readonly decision: 'applied' | 'not_applied' | 'abandon';
+  readonly by?: string | undefined;
+}
+
+export interface WriteRecordStatus {
+  readonly doing: WriteStep['next'] | 'awaitReauthorization';
+  /** ISO 8601 */
+  readonly since: string;
+}
+
+export const writeStatusQuery = defineQuery<WriteRecordStatus>('status');
+/** For people at Temporal's UI or CLI: as `resolveWrite`. Refused unless the write is undecided. */
+export const resolveWriteUpdate = defineUpdate<void, [ResolveWriteInput]>('resolve');
+/** The write before it has ended, or somebody has decided: the store says what is next. */
+export const writeChangedSignal = defineSignal('writeChanged');
+
+// --- writeBatch -------------------------------------------------------------------------------------------------
+
+/** One per call that asked for many writes. */
+export function writeBatchId({ connectionId, batchId }: WriteBatchInput): string {
+  return `writes/${connectionId}/${batchId}`;
+}
+
+export interface WriteBatchInput {
+  readonly connectionId: string;
+  readonly batchId: string;
+}
+
+export function writeBatchStart(of: WriteBatchInput, taskQueue: string) {
+  const args: [WriteBatchInput] = [of];
+  return {
+    taskQueue,
+    workflowId: writeBatchId(of),
+    args,
+    signal: writeChangedSignal,
+    staticSummary: `many writes of ${of.connectionId}`,
+    priority: sharedTurns(of.connectionId),
+  };
+}
+
+/** How many are where. */
+export type WriteBatchReport = Readonly<
+  Record<'total' | 'unstarted' | 'running' | 'undecided' | WriteOutcomeName, number>
+>;
+
+export const writeBatchQuery = defineQuery<WriteBatchReport | undefined>('status');
+
 // --- what Activities take and give ----------------------------------------------------------------------------
 
 export interface PullResourceInput {

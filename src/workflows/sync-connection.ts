@@ -44,6 +44,7 @@ import type {
   SyncReport,
   UnsupportedResources,
 } from './messages.js';
+import { isText, refuseIf } from './inputs.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
 /**
@@ -288,14 +289,6 @@ function isResumeInput(value: unknown): value is ResumeInput {
 function isDecision(value: unknown): value is DecideDeletesInput {
   if (typeof value !== 'object' || value === null || !('decision' in value)) return false;
   return isResumeInput(value) && (value.decision === 'delete' || value.decision === 'keep');
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.length > 0 && value.length <= 500;
-}
-
-function refuseIf(refused: boolean, type: string, message: string): void {
-  if (refused) throw ApplicationFailure.nonRetryable(message, type);
 }
 
 function expired(connectionId: string): ApplicationFailure {

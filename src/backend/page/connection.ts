@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { ConnectionHold, Event, Incident, JournalEntry, ResourceStatus, SyncStatus } from '../../client.js';
+import type { ConnectionHold, Event, Incident, JournalEntry, ResourceStatus, SyncStatus, Write } from '../../client.js';
 import { keysOf } from '../../spec/table.js';
 import { showActions } from './actions.js';
 import { showIncidents } from './incidents.js';
@@ -7,6 +7,7 @@ import { showAge, showMoment, toWords } from './layout.js';
 import type { Markup } from './layout.js';
 import { reportsOf, showResources, showWarnings } from './resources.js';
 import { showBadge, showSummary } from './state.js';
+import { showWrites } from './writes.js';
 
 export interface ConnectionPage {
   readonly status: SyncStatus;
@@ -15,11 +16,14 @@ export interface ConnectionPage {
   readonly resources: readonly ResourceStatus[];
   /** Those that are open. */
   readonly incidents: readonly Incident[];
+  /** Newest first. */
+  readonly writes: readonly Write[];
+  readonly undecided: readonly Write[];
   readonly temporalUi: string | undefined;
 }
 
 export function showConnection(page: ConnectionPage, now: Date): Markup {
-  const { status, journal, events, resources, incidents, temporalUi } = page;
+  const { status, journal, events, resources, incidents, writes, undecided, temporalUi } = page;
   const { connection, holds } = status;
   const concerning = incidents.filter(
     ({ targetSystem }) => targetSystem === null || targetSystem === connection.targetSystem,
@@ -37,8 +41,8 @@ export function showConnection(page: ConnectionPage, now: Date): Markup {
           : html`<p><a href="${temporalUi}" rel="noreferrer">This Workflow in the Temporal UI</a></p>`
       }
     </section>
-    ${showResources(status, now)} ${showFailures(status)} ${showWarnings(resources)} ${showJournal(journal)}
-    ${showEvents(events)}
+    ${showResources(status, now)} ${showFailures(status)} ${showWrites(writes, undecided, now)}
+    ${showWarnings(resources)} ${showJournal(journal)} ${showEvents(events)}
   `;
 }
 

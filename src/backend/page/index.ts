@@ -7,7 +7,7 @@ import { raw } from 'hono/html';
 import { MaesnSyncError } from '../../client.js';
 import { parseInput } from '../../client/errors.js';
 import { resourceName } from '../../client/inputs.js';
-import type { MaesnSync, StartSyncOptions } from '../../client.js';
+import type { MaesnSync, Resolution, StartSyncOptions } from '../../client.js';
 import type { BackendEnv } from '../access.js';
 import { PROBLEM_STATUSES } from '../problem.js';
 import { showConnection } from './connection.js';
@@ -16,6 +16,7 @@ import type { PageOptions } from './layout.js';
 import { PAGE_SIZE, showAddForm, showList } from './list.js';
 import { createLive } from './live.js';
 import { RECORDS_A_PAGE, showRecords } from './records.js';
+import { UNDECIDED_COUNTED, WRITES_SHOWN } from './writes.js';
 
 export interface PageSettings {
   readonly sync: MaesnSync;
@@ -42,6 +43,9 @@ const DONE: Readonly<Record<string, string>> = {
   now: 'The next cycle begins now.',
   cancel: 'The sync ends after the page in flight.',
   recheck: 'It is asked for again.',
+  'write-applied': 'The write counts as applied.',
+  'write-not-applied': 'The write is sent again.',
+  'write-abandoned': 'The write is let be.',
 };
 
 const ASSETS: Readonly<Record<string, { readonly type: string; readonly url: () => URL }>> = {
@@ -59,15 +63,17 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
   const clientOf = (c: Context<BackendEnv>) => root.as(c.get('actor'));
 
   async function renderConnection(sync: MaesnSync, id: string): Promise<string> {
-    const [status, journal, events, resources, incidents] = await Promise.all([
+    const [status, journal, events, resources, incidents, writes, undecided] = await Promise.all([
       sync.syncStatus(id),
       sync.journal(id, { limit: 30 }),
       sync.latestEvents(id, 20),
       sync.resources(id),
       sync.incidents({ open: true }),
+      sync.writes({ connectionId: id, limit: WRITES_SHOWN }),
+      sync.writes({ connectionId: id, states: ['undecided'], limit: WRITES_SHOWN }),
     ]);
     const temporalUi = toTemporalUi(status.workflowId);
-    const shown = { status, journal, events, resources, incidents, temporalUi };
+    const shown = { status, journal, events, resources, incidents, writes, undecided, temporalUi };
     return String(await showConnection(shown, new Date()));
   }
 
@@ -141,6 +147,7 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
     const { id, action } = c.req.param();
     const sync = clientOf(c);
     const form = await readForm(c);
+    const decideWrite = (decision: Resolution) => sync.resolveWrite(id, form['key'] ?? '', { decision });
     const actions: Readonly<Record<string, () => Promise<unknown>>> = {
       start: () => sync.startSync(id, toStartOptions(form)),
       pause: () => sync.pauseSync(id, { reason: (form['reason'] ?? '').trim() }),
@@ -151,6 +158,9 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
       now: () => sync.syncNow(id),
       cancel: () => sync.cancelSync(id),
       recheck: () => sync.recheckResource(id, parseInput(resourceName, form['resource'])),
+      'write-applied': () => decideWrite('applied'),
+      'write-not-applied': () => decideWrite('not_applied'),
+      'write-abandoned': () => decideWrite('abandon'),
     };
     try {
       if (action === 'reconnect') return c.redirect((await sync.authorize(id)).loginUrl, 303);
@@ -198,11 +208,12 @@ function toStartOptions({
 }
 
 async function renderList(sync: MaesnSync, after: string | undefined): Promise<string> {
-  const [statuses, incidents] = await Promise.all([
+  const [statuses, incidents, undecided] = await Promise.all([
     sync.overview({ limit: PAGE_SIZE, afterId: after }),
     sync.incidents({ open: true }),
+    sync.writes({ states: ['undecided'], limit: UNDECIDED_COUNTED }),
   ]);
-  return String(await showList(statuses, incidents, new Date()));
+  return String(await showList({ statuses, incidents, undecided }, new Date()));
 }
 
 function messageOf(c: Context): Pick<PageOptions, 'message'> {

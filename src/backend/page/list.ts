@@ -1,13 +1,22 @@
 import { html } from 'hono/html';
-import type { Incident, SyncStatus } from '../../client.js';
+import type { Incident, SyncStatus, Write } from '../../client.js';
 import { showIncidents } from './incidents.js';
 import { showAge } from './layout.js';
 import type { Markup } from './layout.js';
 import { showBadge, showSummary } from './state.js';
+import { showUndecided } from './writes.js';
 
 export const PAGE_SIZE = 50;
 
-export function showList(statuses: readonly SyncStatus[], incidents: readonly Incident[], now: Date): Markup {
+export interface ListPage {
+  readonly statuses: readonly SyncStatus[];
+  /** Those that are open. */
+  readonly incidents: readonly Incident[];
+  /** Writes of which a person must say what became of them. */
+  readonly undecided: readonly Write[];
+}
+
+export function showList({ statuses, incidents, undecided }: ListPage, now: Date): Markup {
   if (statuses.length === 0) {
     return html`<p class="empty">
       There is no connection yet. Add one below, or with <code>POST /connections</code>.
@@ -15,7 +24,7 @@ export function showList(statuses: readonly SyncStatus[], incidents: readonly In
   }
   const [last] = statuses.slice(-1);
   return html`
-    ${showIncidents(incidents, now)}
+    ${showIncidents(incidents, now)} ${showUndecided(undecided)}
     <ul class="connections">
       ${statuses.map((status) => showRow(status, now))}
     </ul>

@@ -5,6 +5,7 @@ import type { Api, RouteOptions } from './define.js';
 import { createLoginRoutes } from './logins.js';
 import { createResourceRoutes } from './resources.js';
 import { createSyncRoutes } from './syncs.js';
+import { createWriteRoutes } from './writes.js';
 
 /** The whole HTTP API. */
 export function createRoutes(options: RouteOptions): Api {
@@ -13,5 +14,6 @@ export function createRoutes(options: RouteOptions): Api {
     .route('/', createSyncRoutes(options))
     .route('/', createLoginRoutes(options))
     .route('/', createResourceRoutes(options))
+    .route('/', createWriteRoutes(options))
     .route('/', createDataRoutes(options));
 }

@@ -1,0 +1,17 @@
+import type { WriteBatchInput, WriteBatchReport } from '../workflows/messages.js';
+import { writeRecordStart } from '../workflows/messages.js';
+import type { ActivityDependencies } from './dependencies.js';
+
+/** Of one batch: enough to keep any target system busy, few enough for others to get their turn. */
+const AT_ONCE = 20;
+
+export function createStartNextWrites({ store, temporal, taskQueue }: ActivityDependencies) {
+  /** Starts as many writes of the batch as there is room for, in order. Safe to repeat: one that runs is only woken. */
+  return async function startNextWrites(batch: WriteBatchInput): Promise<WriteBatchReport> {
+    for (const write of await store.writes.nextOfBatch({ ...batch, atOnce: AT_ONCE })) {
+      await temporal.workflow.signalWithStart('writeRecord', writeRecordStart(write, write.operation, taskQueue));
+      await store.writes.started(write);
+    }
+    return store.writes.countBatch(batch);
+  };
+}

@@ -1,0 +1,14 @@
+/** An Update can come from anybody who reaches the Temporal server. */
+import { ApplicationFailure } from '@temporalio/workflow';
+
+export function isText(value: unknown): boolean {
+  return typeof value === 'string' && value.length > 0 && value.length <= 500;
+}
+
+export function isOneOf(value: unknown, known: readonly string[]): boolean {
+  return typeof value === 'string' && known.includes(value);
+}
+
+export function refuseIf(refused: boolean, type: string, message: string): void {
+  if (refused) throw ApplicationFailure.nonRetryable(message, type);
+}

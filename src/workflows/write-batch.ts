@@ -1,0 +1,31 @@
+import { condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import { startNextWrites } from './activities.js';
+import { writeBatchQuery, writeChangedSignal } from './messages.js';
+import type { WriteBatchInput, WriteBatchReport } from './messages.js';
+
+/** One that is decided by a person tells nobody: it is seen at the next look. */
+const LOOK_AGAIN = '1 minute';
+
+/**
+ * Starts the writes of a batch, some at a time, and counts what becomes of them. Each is a Workflow of its own, so that one
+ * that waits for a person holds up no other.
+ */
+export async function writeBatch(input: WriteBatchInput): Promise<WriteBatchReport> {
+  let changed = false;
+  let report: WriteBatchReport | undefined;
+  setHandler(writeChangedSignal, () => void (changed = true));
+  setHandler(writeBatchQuery, () => report);
+
+  for (;;) {
+    changed = false;
+    report = await startNextWrites(input);
+    setCurrentDetails(
+      Object.entries(report)
+        .map(([what, count]) => `- ${what}: ${count}`)
+        .join('\n'),
+    );
+    if (report.unstarted === 0 && report.running === 0) return report;
+    await condition(() => changed, LOOK_AGAIN, { summary: 'a write has ended' });
+    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeBatch>(input);
+  }
+}

@@ -1,0 +1,145 @@
+import {
+  CancellationScope,
+  CancelledFailure,
+  allHandlersFinished,
+  condition,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
+import {
+  endWrite,
+  giveUpWrite,
+  lookUpWrite,
+  pollWriteTask,
+  readWrite,
+  resolveWrite,
+  sendWrite,
+  tellApplication,
+} from './activities.js';
+import { receiveReauthorization } from './await-reauthorization.js';
+import { causeOf, endedByCancellation } from './failures.js';
+import { refuseIf, isOneOf, isText } from './inputs.js';
+import { resolveWriteUpdate, writeChangedSignal, writeStatusQuery } from './messages.js';
+import type { WriteRecordInput, WriteRecordResult, WriteRecordStatus, WriteStep } from './messages.js';
+
+/** A Signal that got lost costs no more than that. */
+const LOOK_AGAIN = '5 minutes';
+
+/**
+ * Writes one thing, once, to its final answer. What is written, and how far it is, is in the store: each step reads there
+ * what is next. Whatever may have been applied is looked up before anything is sent again, and where that does not tell, a
+ * person does.
+ */
+export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordResult> {
+  const { connectionId, idempotencyKey } = input;
+  const awaitReauthorization = receiveReauthorization(connectionId);
+  let changed = false;
+  let status: WriteRecordStatus = { doing: 'send', since: new Date().toISOString() };
+
+  setHandler(writeStatusQuery, () => status);
+  setHandler(writeChangedSignal, () => void (changed = true));
+  setHandler(
+    resolveWriteUpdate,
+    async ({ decision, by }) => {
+      await resolveWrite({ ...input, decision, by });
+      changed = true;
+    },
+    {
+      validator: (given) => {
+        const isGood =
+          isOneOf(given?.decision, ['applied', 'not_applied', 'abandon']) &&
+          (given.by === undefined || isText(given.by));
+        refuseIf(!isGood, 'InvalidInput', 'resolve takes { decision, by? }: "applied", "not_applied" or "abandon"');
+        refuseIf(status.doing !== 'decide', 'NothingToDecide', 'nobody has to say what became of this write');
+      },
+    },
+  );
+
+  try {
+    let step: WriteStep = { next: 'send' };
+    while (step.next !== 'nothing') step = await carryOut(step);
+    return await ended(step.result);
+  } catch (error) {
+    if (!endedByCancellation(error)) throw error;
+    const step = await CancellationScope.nonCancellable(() => giveUpWrite({ ...input, because: 'it was cancelled' }));
+    if (step.next === 'nothing') await CancellationScope.nonCancellable(() => ended(step.result));
+    throw new CancelledFailure('the write was cancelled');
+  } finally {
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  }
+
+  // oxlint-disable-next-line typescript/consistent-return -- every case returns
+  async function carryOut(step: Exclude<WriteStep, { next: 'nothing' }>): Promise<WriteStep> {
+    show(step.next, step.next === 'decide' ? step.because : undefined);
+    switch (step.next) {
+      case 'send':
+        return ask(() => sendWrite(input));
+      case 'lookUp':
+        return ask(() => lookUpWrite(input));
+      case 'poll':
+        return ask(() => pollWriteTask(input));
+      case 'waitForTurn':
+        await condition(() => changed, LOOK_AGAIN, { summary: 'the write before it' });
+        return { next: 'send' };
+      case 'decide':
+        await tellUndecided(step);
+        await condition(() => changed);
+        changed = false;
+        return readWrite(input);
+    }
+  }
+
+  async function tellUndecided({ because, sends }: Extract<WriteStep, { next: 'decide' }>): Promise<void> {
+    const occasion = `${idempotencyKey}, sent ${sends} times`;
+    await tellApplication({ connectionId, type: 'write.undecided', occasion, data: { idempotencyKey, because } });
+  }
+
+  /** A login that is refused is waited for; then the very same step is taken once more. */
+  async function ask(activity: () => Promise<WriteStep>): Promise<WriteStep> {
+    for (;;) {
+      try {
+        // What is signalled from now on, the Activity may not have seen.
+        changed = false;
+        return await activity();
+      } catch (error) {
+        const cause = causeOf(error);
+        if (cause.type !== 'Unauthorized' || endedByCancellation(error)) throw error;
+        const { doing } = status;
+        show('awaitReauthorization');
+        if ((await awaitReauthorization(cause.details?.keyVersion ?? 0)) === 'expired') {
+          return giveUpWrite({ ...input, because: 'nobody signed in again in time' });
+        }
+        show(doing);
+      }
+    }
+  }
+
+  async function ended(result: WriteRecordResult): Promise<WriteRecordResult> {
+    show('nothing', result.outcome);
+    await endWrite(input);
+    return result;
+  }
+
+  function show(doing: WriteRecordStatus['doing'], about = ''): void {
+    status = { doing, since: new Date().toISOString() };
+    setCurrentDetails(
+      [
+        `**${WORDS[doing]}** since ${status.since}.`,
+        `Write \`${idempotencyKey}\` of connection \`${connectionId}\`.`,
+        about,
+      ]
+        .filter((line) => line !== '')
+        .join('\n\n'),
+    );
+  }
+}
+
+const WORDS: Readonly<Record<WriteRecordStatus['doing'], string>> = {
+  send: 'Being sent',
+  waitForTurn: 'Waits for an earlier write of the same record',
+  lookUp: 'Nobody has said whether it was applied: being looked up',
+  poll: 'Maesn carries it out as a task',
+  decide: 'A person must say whether it was applied (Update `resolve`)',
+  awaitReauthorization: 'Waits for the end user to sign in again',
+  nothing: 'Has ended',
+};

@@ -1,0 +1,383 @@
+/** Writes from the library to the target system and back, through real Workflows. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { SandboxAccount } from '../sandbox/index.js';
+import type { WriteInput } from '../src/client.js';
+import { isChild, resourceRow } from '../src/spec/resources.js';
+import type { Collection } from '../src/spec/resources.js';
+import { keysOf } from '../src/spec/table.js';
+import { WRITE_OPERATIONS, pathParameters, writeRow } from '../src/spec/writes.js';
+import type { WriteRow } from '../src/spec/writes.js';
+import { reauthorizeConnectionId, resolveWriteUpdate, writeRecordId } from '../src/workflows/messages.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { readEvents } from './support/history.js';
+import { waitFor } from './support/wait.js';
+
+/** temporal.api.enums.v1.PendingActivityState */
+const SCHEDULED = 1;
+
+/** Shows for certain what was written, once the request has been given up. */
+const SHOWS = 'moneybird';
+/** Of which nobody knows that. */
+const HIDES = 'sevdesk';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness({
+    overrides: {
+      MAESN_TIMEOUT: '1 second',
+      MAESN_RETRY_TIME_SCALE: '60',
+      MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({ [SHOWS]: { readsOwnWritesAfterMs: 0 } }),
+    },
+  });
+});
+afterAll(() => harness.close());
+
+const connect = (targetSystem = SHOWS, account: object = {}) =>
+  harness.connect({ targetSystem, records: { items: 2, payments: 1 }, account });
+
+const invoice = (body: object = {}): WriteInput => ({
+  idempotencyKey: `w-${randomUUID()}`,
+  operation: 'createInvoice',
+  body: { invoiceNumber: `R-${randomUUID()}`, name: 'Chairs', ...body },
+});
+
+const created = (account: SandboxAccount) => account.writes.filter(({ operation }) => operation === 'createInvoice');
+const requests = ({ name }: SandboxAccount, operation: string) =>
+  harness.sandbox.requests.filter((request) => request.account === name && request.operation === operation);
+
+async function writeToEnd(connectionId: string, input: WriteInput) {
+  await harness.sync.write(connectionId, input);
+  return harness.sync.writeEnd(connectionId, input.idempotencyKey);
+}
+
+describe('a write', () => {
+  it('is applied once; then its record is in the store, its answer kept, its body forgotten, the application told', async () => {
+    const { connectionId, account } = await connect();
+    const input = invoice();
+    const write = await writeToEnd(connectionId, input);
+    expect(write).toMatchObject({ state: 'ended', outcome: 'applied', sends: 1, resource: 'invoices' });
+    expect(write.answer).toMatchObject({ data: input.body });
+    expect(created(account)).toHaveLength(1);
+    const record = await harness.sync.record(connectionId, 'invoices', write.recordKey ?? '');
+    expect(record.record).toMatchObject(input.body ?? {});
+    expect(await harness.store.writes.body({ connectionId, idempotencyKey: input.idempotencyKey })).toBeUndefined();
+    const { events } = { events: await harness.sync.latestEvents(connectionId, 10) };
+    expect(events.filter(({ type }) => type === 'write.ended')).toMatchObject([
+      { data: { idempotencyKey: input.idempotencyKey, outcome: 'applied', recordKey: write.recordKey } },
+    ]);
+  });
+
+  it('that fifty callers ask for at the same moment is one request, and one answer for all of them', async () => {
+    const { connectionId, account } = await connect();
+    const input = invoice();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => writeToEnd(connectionId, input)));
+    expect(requests(account, 'createInvoice')).toHaveLength(1);
+    expect(new Set(answers.map(({ recordKey }) => recordKey)).size).toBe(1);
+    // And long after, too.
+    expect(await writeToEnd(connectionId, input)).toEqual(answers[0]);
+    expect(created(account)).toHaveLength(1);
+  });
+
+  it('is refused when its key stands for another one, in whatever order fields are named', async () => {
+    const { connectionId } = await connect();
+    const { idempotencyKey, operation } = invoice();
+    await harness.sync.write(connectionId, { idempotencyKey, operation, body: { name: 'a', reference: 'b' } });
+    await harness.sync.write(connectionId, { idempotencyKey, operation, body: { reference: 'b', name: 'a' } });
+    await expect(
+      harness.sync.write(connectionId, { idempotencyKey, operation, body: { name: 'a', reference: 'c' } }),
+    ).rejects.toMatchObject({ code: 'KeyReused' });
+  });
+
+  it('that is refused ends with all that Maesn said', async () => {
+    const { connectionId, account } = await connect();
+    const told = {
+      errors: [{ message: 'no' }],
+      validationErrors: [{ field: 'name' }],
+      downstreamErrors: [{ code: 7 }],
+    };
+    account.fault({ operation: 'createInvoice', answer: { status: 400, ...told } });
+    expect(await writeToEnd(connectionId, invoice())).toMatchObject({
+      outcome: 'refused',
+      sends: 1,
+      answer: { status: 400, ...told },
+      because: expect.stringContaining('400'),
+    });
+    expect(created(account)).toEqual([]);
+  });
+
+  it('that meets a rate limit is sent again after its minute', async () => {
+    const { connectionId, account } = await connect();
+    account.fault({ operation: 'createInvoice', answer: { status: 429 } });
+    expect(await writeToEnd(connectionId, invoice())).toMatchObject({ outcome: 'applied', sends: 1 });
+    expect(requests(account, 'createInvoice')).toHaveLength(2);
+    expect(created(account)).toHaveLength(1);
+  });
+
+  it('waits for the end user when the login is dead, and goes on by itself', async () => {
+    const { connectionId, account } = await connect();
+    account.revoke();
+    const input = invoice();
+    await harness.sync.write(connectionId, input);
+    await waitFor('it waits', async () => (await harness.sync.connection(connectionId)).status !== 'active');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    expect(await harness.sync.writeEnd(connectionId, input.idempotencyKey)).toMatchObject({ outcome: 'applied' });
+    expect(created(account)).toHaveLength(1);
+  });
+});
+
+describe('a write of which nobody has said what became of it', () => {
+  it.each([
+    ['answered with 500', { status: 500 }],
+    ['cut', 'cut'],
+    ['never answered', 'hang'],
+    ['answered with garbage', 'garbage'],
+  ] as const)('is found when it was applied and then %s', async (_, answer) => {
+    const { connectionId, account } = await connect(HIDES);
+    account.fault({ operation: 'createInvoice', answer, applied: true });
+    const input = invoice();
+    expect(await writeToEnd(connectionId, input)).toMatchObject({ outcome: 'applied', sends: 1 });
+    expect(created(account)).toHaveLength(1);
+  });
+
+  it('is sent again when it was not applied, and the target system shows that for certain', async () => {
+    const { connectionId, account } = await connect();
+    account.fault({ operation: 'createInvoice', answer: { status: 500 } });
+    expect(await writeToEnd(connectionId, invoice())).toMatchObject({ outcome: 'applied', sends: 2 });
+    expect(created(account)).toHaveLength(1);
+  });
+
+  it('waits for a person where that is not known, and ends as the person says', async () => {
+    const { connectionId, account } = await connect(HIDES);
+    account.fault({ operation: 'createInvoice', answer: { status: 500 } });
+    const input = invoice();
+    const { idempotencyKey } = input;
+    await harness.sync.write(connectionId, input);
+    const undecided = () => harness.sync.writes({ connectionId, states: ['undecided'] });
+    const [write] = await waitFor('it waits', async () => {
+      const found = await undecided();
+      return found.length > 0 ? found : undefined;
+    });
+    expect(write?.because).toContain('not known to show');
+    const told = await waitFor('the application is told', async () =>
+      (await harness.sync.latestEvents(connectionId, 10)).find(({ type }) => type === 'write.undecided'),
+    );
+    expect(told.data).toMatchObject({ idempotencyKey });
+    // Later ones of the same record stay behind it.
+    const later = { ...invoice(input.body), idempotencyKey: 'later' };
+    await harness.sync.write(connectionId, later);
+    await harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'not_applied' });
+    expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied', sends: 2 });
+    expect(await harness.sync.writeEnd(connectionId, 'later')).toMatchObject({ outcome: 'applied' });
+    expect(created(account)).toHaveLength(2);
+    await expect(
+      harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'abandon' }),
+    ).rejects.toMatchObject({ code: 'Refused' });
+  });
+
+  it('can be decided at Temporal, too', async () => {
+    const { connectionId, account } = await connect(HIDES);
+    account.fault({ operation: 'createInvoice', answer: 'cut' });
+    const input = invoice();
+    await harness.sync.write(connectionId, input);
+    const handle = harness.temporal.workflow.getHandle(
+      writeRecordId({ connectionId, idempotencyKey: input.idempotencyKey }),
+    );
+    await waitFor('it waits', async () => (await harness.sync.writes({ connectionId, states: ['undecided'] }))[0]);
+    await expect(handle.executeUpdate('resolve', { args: [{ decision: 'maybe' }] })).rejects.toThrow('Update failed');
+    await waitFor('the Workflow knows', async () => {
+      await handle.executeUpdate(resolveWriteUpdate, { args: [{ decision: 'abandon', by: 'anna' }] });
+      return true;
+    });
+    expect(await handle.result()).toMatchObject({ outcome: 'abandoned' });
+    const [entry] = await harness.sync.journal(connectionId);
+    expect(entry).toMatchObject({ actor: 'anna', action: 'write.resolved' });
+  });
+});
+
+describe('a change of a record', () => {
+  it('is made, and a deletion marks the record as deleted', async () => {
+    const { connectionId, account } = await connect();
+    const [item] = z.array(z.object({ id: z.string() })).parse(account.records('items'));
+    const itemId = item?.id ?? '';
+    const changed = {
+      idempotencyKey: 'c',
+      operation: 'patchItem',
+      parameters: { itemId },
+      body: { name: 'Stool' },
+    } as const;
+    expect(await writeToEnd(connectionId, changed)).toMatchObject({ outcome: 'applied', recordKey: itemId });
+    expect((await harness.sync.record(connectionId, 'items', itemId)).record).toMatchObject({ name: 'Stool' });
+
+    await harness.sync.startSync(connectionId, { resources: ['payments'] });
+    await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+    const [payment] = await harness.sync.records(connectionId, 'payments');
+    const paymentId = payment?.key ?? '';
+    const deleted = { idempotencyKey: 'd', operation: 'deletePayment', parameters: { paymentId } } as const;
+    expect(await writeToEnd(connectionId, deleted)).toMatchObject({ outcome: 'applied' });
+    expect((await harness.sync.record(connectionId, 'payments', paymentId)).deletedAt).not.toBeNull();
+  });
+});
+
+describe('every operation of Maesn', () => {
+  const PARENTS = {
+    billId: 'bills',
+    contactId: 'contacts',
+    invoiceId: 'invoices',
+    itemId: 'items',
+    journalEntryId: 'journalEntries',
+    paymentId: 'payments',
+    vendorCreditId: 'vendorCredits',
+  } as const satisfies Record<string, Collection>;
+  const ALL = [...Object.values(PARENTS), 'customers', 'suppliers', 'contactsV2'] as const;
+  const records = Object.fromEntries(ALL.map((resource) => [resource, 1]));
+  const FILE = { filename: 'a.pdf', contentType: 'application/pdf', base64: 'YQ==' };
+
+  function toBody({ body, part, files, several = false }: WriteRow): object | undefined {
+    if (body === 'none') return undefined;
+    if (several) return { entries: [{ name: 'Chairs' }, { name: 'Tables' }] };
+    const record = { name: 'Chairs' };
+    return {
+      ...(part === undefined ? record : { [part]: record }),
+      ...(files === undefined ? {} : { [files.field]: files.several ? [FILE, FILE] : FILE }),
+    };
+  }
+
+  it.each(WRITE_OPERATIONS)('%s is carried out once', async (operation) => {
+    const { connectionId, account } = await harness.connect({ targetSystem: SHOWS, records });
+    const row = writeRow(operation);
+    const first = (resource: Collection) => z.record(z.string(), z.unknown()).parse(account.records(resource)[0]);
+    const keyOf = (name: string): unknown => {
+      if (name === 'lineItemId') {
+        const parent = first(row.path.includes('/bills/') ? 'bills' : 'invoices');
+        const [line] = z.array(z.record(z.string(), z.unknown())).parse(parent['lineItems']);
+        return line?.[row.path.includes('/bills/') ? 'id' : 'lineItemId'];
+      }
+      const own = row.resource !== null && !isChild(row.resource) && name === 'contactId' ? row.resource : undefined;
+      const resource = own ?? PARENTS[z.enum(keysOf(PARENTS)).parse(name)];
+      return first(resource)[resourceRow(resource).key ?? 'id'];
+    };
+    const parameters = Object.fromEntries(pathParameters(operation).map((name) => [name, String(keyOf(name))]));
+    const body = toBody(row);
+    const input = {
+      idempotencyKey: operation,
+      operation,
+      parameters,
+      ...(body === undefined ? {} : { body: { ...body } }),
+    };
+    const write = await writeToEnd(connectionId, input);
+    expect(write).toMatchObject({ outcome: 'applied', sends: 1 });
+    expect(requests(account, operation)).toHaveLength(1);
+    expect(account.writes.every((one) => one.operation === operation)).toBe(true);
+    expect(account.writes).toHaveLength(row.several === true ? 2 : 1);
+    const isOne = row.resource !== null && row.several !== true;
+    expect(write.recordKey === null).toBe(!isOne);
+  });
+});
+
+describe('a write that Maesn carries out as a task', () => {
+  const expense = { operation: 'createExpense', body: { expense: { documentId: 'E-1' }, files: [] } } as const;
+  const asTask = (taskStatuses: readonly (string | null)[]) =>
+    connect(SHOWS, { asyncWrites: ['createExpense'], taskStatuses });
+
+  it.each([
+    ['FINISHED', 'applied', 1],
+    ['SUCCESS', 'applied', 1],
+    ['FAILED', 'refused', 0],
+    ['CANCELLED_SUCCESSFULLY', 'refused', 0],
+    ['DELETED', 'refused', 0],
+  ] as const)('that ends as %s is %s', async (status, outcome, times) => {
+    const { connectionId, account } = await asTask(['OPEN', null, 'CANCEL_FAILED', 'SOMETHING_NEW', status]);
+    expect(await writeToEnd(connectionId, { idempotencyKey: 'e', ...expense })).toMatchObject({ outcome, sends: 1 });
+    expect(account.writes).toHaveLength(times);
+  });
+});
+
+describe('a write whose task goes on', () => {
+  it('has no Activity running between polls, says in the UI why, and is a question when it is cancelled', async () => {
+    const { connectionId } = await connect(SHOWS, { asyncWrites: ['createExpense'], taskStatuses: ['IN_PROGRESS'] });
+    const idempotencyKey = 'e';
+    await harness.sync.write(connectionId, {
+      idempotencyKey,
+      operation: 'createExpense',
+      body: { expense: { name: 'a' } },
+    });
+    const handle = harness.temporal.workflow.getHandle(writeRecordId({ connectionId, idempotencyKey }));
+    const pending = await waitFor('it waits for the next poll', async () => {
+      const { raw } = await handle.describe();
+      return raw.pendingActivities?.find(({ attempt, state }) => (attempt ?? 0) > 1 && state === SCHEDULED);
+    });
+    expect(pending.lastFailure?.message).toContain('IN_PROGRESS');
+    await harness.sync.cancelWrite(connectionId, idempotencyKey);
+    await expect(handle.result()).rejects.toThrow('Workflow execution cancelled');
+    expect(await harness.sync.writeStatus(connectionId, idempotencyKey)).toMatchObject({ state: 'undecided' });
+    expect(await harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'abandon' })).toMatchObject({
+      outcome: 'abandoned',
+    });
+  });
+});
+
+describe('many writes', () => {
+  it('go on after the end user has signed in again: one notice, each exactly once', async () => {
+    const { connectionId, account } = await connect();
+    const writes = Array.from({ length: 200 }, (_, index) => invoice({ reference: String(index) }));
+    await harness.sync.writeMany(connectionId, { batchId: 'b', writes });
+    await waitFor('some are written', () => created(account).length > 20);
+    account.revoke();
+    await waitFor('they wait', async () => (await harness.sync.connection(connectionId)).status !== 'active');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    expect(await harness.sync.writeBatchEnd(connectionId, 'b')).toMatchObject({ total: 200, applied: 200, running: 0 });
+    expect(created(account)).toHaveLength(200);
+    expect(new Set(created(account).map(({ record }) => record['reference'])).size).toBe(200);
+    const notices = (await harness.sync.events({ connectionId, limit: 1_000 })).filter(
+      ({ type }) => type === 'connection.reauthorization_required',
+    );
+    expect(notices).toHaveLength(1);
+    const rounds = await readEvents(harness.temporal, reauthorizeConnectionId(connectionId));
+    expect(rounds.length).toBeGreaterThan(0);
+  });
+
+  it('are all taken, or none', async () => {
+    const { connectionId } = await connect();
+    const known = invoice();
+    await harness.sync.write(connectionId, known);
+    const other = invoice();
+    const writes = [other, { ...known, body: { name: 'another' } }];
+    await expect(harness.sync.writeMany(connectionId, { batchId: 'b', writes })).rejects.toMatchObject({
+      code: 'KeyReused',
+    });
+    await expect(harness.sync.writeStatus(connectionId, other.idempotencyKey)).rejects.toMatchObject({
+      code: 'WriteNotFound',
+    });
+  });
+});
+
+describe('what is no write', () => {
+  it.each<[string, object, string]>([
+    ['an unknown operation', { operation: 'createMoney', body: { a: 1 } }, 'operation'],
+    ['a key with a space', { idempotencyKey: 'a b', operation: 'createInvoice', body: { a: 1 } }, 'idempotencyKey'],
+    ['one without body', { operation: 'createInvoice' }, 'body'],
+    [
+      'one with a body it does not take',
+      { operation: 'deleteBill', parameters: { billId: '1' }, body: { a: 1 } },
+      'body',
+    ],
+    ['one without its parameter', { operation: 'deleteBill' }, 'parameters'],
+    [
+      'one with another parameter',
+      { operation: 'createInvoice', parameters: { billId: '1' }, body: { a: 1 } },
+      'parameters',
+    ],
+    ['a file that is none', { operation: 'createFile', body: { file: { filename: 'a' } } }, 'body.file.base64'],
+  ])('%s is named', async (_, input, field) => {
+    const { connectionId } = await connect();
+    // What a caller without types may say.
+    const given: WriteInput = Object.assign({ idempotencyKey: 'k', operation: 'createInvoice' as const }, input);
+    await expect(harness.sync.write(connectionId, given)).rejects.toMatchObject({
+      code: 'InvalidInput',
+      issues: expect.arrayContaining([expect.objectContaining({ field })]),
+    });
+  });
+});
