@@ -176,7 +176,7 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
   function attempt(of: WriteRecordInput, activity: (of: WriteRecordInput) => Promise<WriteStep>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const about = { die: () => resolve(undefined), beside: () => attempt(of, activity) };
-      current.run(about, () => newAttempt().run(activity, of).then(resolve, reject));
+      void current.run(about, () => newAttempt().run(activity, of).then(resolve, reject));
     });
   }
 
@@ -250,9 +250,9 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
 
   /** One that stands behind an undecided one stays there: nothing else moves any more. */
   async function isHeldUp(): Promise<boolean> {
-    const all = await store.writes.list({ connectionId });
-    const isStill = all.every(({ state }) => state === 'undecided' || state === 'ended' || state === 'waiting');
-    return isStill && all.some(({ state }) => state === 'undecided');
+    const found = await store.writes.list({ connectionId });
+    const isStill = found.every(({ state }) => state === 'undecided' || state === 'ended' || state === 'waiting');
+    return isStill && found.some(({ state }) => state === 'undecided');
   }
 }
 

@@ -116,6 +116,23 @@ describe('a write', () => {
     expect(created(account)).toHaveLength(1);
   });
 
+  it('waits while its connection is paused', async () => {
+    const { connectionId, account } = await connect();
+    await harness.sync.pauseSync(connectionId, { reason: 'month-end' });
+    const input = invoice();
+    await harness.sync.write(connectionId, input);
+    const handle = harness.temporal.workflow.getHandle(
+      writeRecordId({ connectionId, idempotencyKey: input.idempotencyKey }),
+    );
+    await waitFor('it says why', async () => {
+      const { raw } = await handle.describe();
+      return raw.pendingActivities?.some(({ lastFailure }) => lastFailure?.message?.includes('paused'));
+    });
+    expect(requests(account, 'createInvoice')).toEqual([]);
+    await harness.sync.resumeSync(connectionId);
+    expect(await harness.sync.writeEnd(connectionId, input.idempotencyKey)).toMatchObject({ outcome: 'applied' });
+  });
+
   it('waits for the end user when the login is dead, and goes on by itself', async () => {
     const { connectionId, account } = await connect();
     account.revoke();
@@ -307,7 +324,7 @@ describe('a write whose task goes on', () => {
     const handle = harness.temporal.workflow.getHandle(writeRecordId({ connectionId, idempotencyKey }));
     const pending = await waitFor('it waits for the next poll', async () => {
       const { raw } = await handle.describe();
-      return raw.pendingActivities?.find(({ attempt, state }) => (attempt ?? 0) > 1 && state === SCHEDULED);
+      return raw.pendingActivities?.find(({ attempt, state }) => (attempt ?? 0) > 1 && Number(state) === SCHEDULED);
     });
     expect(pending.lastFailure?.message).toContain('IN_PROGRESS');
     await harness.sync.cancelWrite(connectionId, idempotencyKey);

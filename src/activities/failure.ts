@@ -142,7 +142,7 @@ export function anotherRequestRuns(name: string): ApplicationFailure {
 
 /** Nothing went wrong: it is too early to see what became of a write, or what carries it out has not ended. */
 export function tooEarly(
-  type: 'OutcomeNotVisibleYet' | 'TaskRunning',
+  type: 'OutcomeNotVisibleYet' | 'TaskRunning' | 'ConnectionPaused',
   message: string,
   delayMs: number,
 ): ApplicationFailure {

@@ -16,7 +16,13 @@ import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
 import { isFinal, isMaesnError, tooEarly } from './failure.js';
 import { fetchPage } from './fetch-page.js';
-import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
+import {
+  companyQuery,
+  openConnection,
+  requireAuthorization,
+  triedVersion,
+  waitWhilePaused,
+} from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 import { createSender } from './send.js';
 import type { Sender } from './send.js';
@@ -45,6 +51,7 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
       const body = await store.writes.body(of);
       if (write?.state !== 'unknown' || body === undefined) return await stepOf(dependencies, of);
       const opened = await openConnection(store, connectionId);
+      await waitWhilePaused(store, connectionId, options.timeScale);
       keyVersion = triedVersion(opened);
       const { readsOwnWritesAfterMs } = targetSystems.get(opened.targetSystem);
       waitUntilVisible(write, readsOwnWritesAfterMs ?? 0);

@@ -1,7 +1,7 @@
 import type { Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
 import type { Connection, Store } from '../store/index.js';
-import { connectionNotFound } from './failure.js';
+import { connectionNotFound, tooEarly } from './failure.js';
 
 export type OpenConnection = Connection & { readonly accountKey: string | undefined };
 export type AuthorizedConnection = Connection & { readonly accountKey: string };
@@ -10,6 +10,16 @@ export async function openConnection(store: Store, connectionId: string): Promis
   const connection = await store.connections.open(connectionId);
   if (connection === undefined) throw connectionNotFound(connectionId);
   return connection;
+}
+
+/** How soon a write notices that its connection was resumed. */
+const PAUSE_LOOK_MS = 60_000;
+
+/** For writes: a sync waits in its Workflow instead. While a connection is paused, nothing is asked of Maesn for it. */
+export async function waitWhilePaused(store: Store, connectionId: string, timeScale: number): Promise<void> {
+  const holds = await store.holds.list(connectionId);
+  if (!holds.some(({ kind }) => kind === 'paused')) return;
+  throw tooEarly('ConnectionPaused', 'The connection is paused.', PAUSE_LOOK_MS / timeScale);
 }
 
 /**

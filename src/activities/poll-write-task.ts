@@ -6,7 +6,13 @@ import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
 import { isFinal, isMaesnError, tooEarly } from './failure.js';
-import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
+import {
+  companyQuery,
+  openConnection,
+  requireAuthorization,
+  triedVersion,
+  waitWhilePaused,
+} from './open-connection.js';
 import { createSender } from './send.js';
 
 export function createPollWriteTask(dependencies: ActivityDependencies) {
@@ -22,6 +28,7 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
       if (write?.state !== 'task' || write.taskId === null) return await stepOf(dependencies, of);
       const { taskId, taskSince } = write;
       const opened = await openConnection(store, connectionId);
+      await waitWhilePaused(store, connectionId, options.timeScale);
       keyVersion = triedVersion(opened);
       const connection = requireAuthorization(opened);
       const request = { query: companyQuery(connection), accountKey: connection.accountKey };

@@ -9,7 +9,13 @@ import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
 import { isMaesnError } from './failure.js';
-import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
+import {
+  companyQuery,
+  openConnection,
+  requireAuthorization,
+  triedVersion,
+  waitWhilePaused,
+} from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 import { createSender } from './send.js';
 import { toContent } from './write-body.js';
@@ -70,6 +76,7 @@ export function createSendWrite(dependencies: ActivityDependencies) {
       }
       if (step.next !== 'send') return step;
       const opened = await openConnection(store, connectionId);
+      await waitWhilePaused(store, connectionId, options.timeScale);
       keyVersion = triedVersion(opened);
       const connection = requireAuthorization(opened);
       const sender = createSender(dependencies, connection, 1);
