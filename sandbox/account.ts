@@ -37,6 +37,8 @@ export interface AccountOptions {
   readonly asyncWrites?: readonly WriteOperation[];
   /** What polls of such a task are answered with, one after the other; the last one again and again. Default: `IN_PROGRESS`, `FINISHED`. */
   readonly taskStatuses?: readonly (string | null)[];
+  /** Milliseconds until what was created by a write is listed. Default: 0, before it is answered. */
+  readonly showsWritesAfterMs?: number;
   readonly malformed?: readonly MalformedRule[];
   /** How lists are sorted. Default: by creation, oldest first. */
   readonly order?: ListOrder;

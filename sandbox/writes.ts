@@ -100,7 +100,10 @@ function create(account: OpenAccount, resource: Collection, given: MaesnFields, 
   const key = randomUUID();
   const dates = { createdDate: at, ...(modified === null ? {} : { [modified]: at }) };
   const fields = { ...given, ...dates, [keyField ?? 'id']: key };
-  const record = account.books.put(resource, fields, { whole: true });
+  const put = () => account.books.put(resource, fields, { whole: true });
+  const { showsWritesAfterMs = 0 } = account.options;
+  if (showsWritesAfterMs > 0) setTimeout(put, showsWritesAfterMs).unref();
+  const record = showsWritesAfterMs > 0 ? fields : put();
   note(key, record);
   return record;
 }

@@ -139,6 +139,18 @@ describe('the application is told', () => {
     expect(ended.data).toMatchObject({ operation: 'createInvoice', outcome: 'abandoned', sends: 0 });
   });
 
+  it('that many writes have ended', async () => {
+    const { connectionId } = await harness.connect({ records: {} });
+    const writes = ['a', 'b'].map((name) => ({
+      idempotencyKey: name,
+      operation: 'createInvoice' as const,
+      body: { name },
+    }));
+    await harness.sync.writeMany(connectionId, { batchId: 'import-1', writes });
+    const { data } = await told(connectionId, 'write_batch.ended');
+    expect(data).toMatchObject({ batchId: 'import-1', total: 2, applied: 2, running: 0 });
+  });
+
   it('every day that nobody has signed in, and that it was given up', async () => {
     const { connectionId } = await start(patient, { resource: 'customers', page: 2, answer: 'revoke' });
     const { data } = await told(connectionId, 'sync.failed');

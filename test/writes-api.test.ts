@@ -63,13 +63,66 @@ it('a write that was not sent yet is cancelled, and one that has ended is not', 
   const id = await connect();
   await ask(id, 'order-1');
   const path = `/connections/${id}/writes/order-1`;
-  expect(await backend.ask('DELETE', path)).toMatchObject({ status: 202 });
+  const cancel = () => backend.ask('POST', `${path}/cancel`);
+  expect(await cancel()).toMatchObject({ status: 202 });
+  // Nobody has run it yet.
+  expect((await backend.ask('GET', path)).body).toMatchObject({ state: 'ended', outcome: 'cancelled' });
+  expect(await cancel()).toMatchObject({ status: 202 });
   await harness.startWorker();
-  await waitFor('it has ended', async () => {
-    return writeStatus.parse((await backend.ask('GET', path)).body).outcome === 'cancelled';
+  await waitFor('the application is told', async () => {
+    const events = await harness.sync.latestEvents(id, 10);
+    return events.some(({ type, data }) => type === 'write.ended' && data['outcome'] === 'cancelled');
   });
   await harness.stopWorker();
-  expect(await backend.ask('DELETE', path)).toMatchObject({ status: 409, body: { code: 'Refused' } });
+  const journal = journalPage.parse((await backend.ask('GET', `/connections/${id}/journal`)).body);
+  expect(journal.items.filter(({ action }) => action === 'write.cancelled')).toHaveLength(1);
+
+  const { of, path: other, undecided } = await put(id, 'order-2');
+  await undecided();
+  expect(await backend.ask('POST', `${other}/cancel`)).toMatchObject({ status: 409, body: { code: 'Refused' } });
+  await harness.store.writes.end({ ...of, outcome: 'applied' });
+  expect(await backend.ask('POST', `${other}/cancel`)).toMatchObject({ status: 409, body: { code: 'Refused' } });
+});
+
+describe('a batch', () => {
+  const BATCH = {
+    batchId: 'import-1',
+    writes: ['a', 'b', 'c'].map((idempotencyKey) => Object.assign({ idempotencyKey }, INVOICE)),
+  };
+  const send = (id: string, batch: object = BATCH) => backend.ask('POST', `/connections/${id}/write-batches`, batch);
+
+  it('is taken as a whole, counted, and listed', async () => {
+    const id = await connect();
+    const taken = await send(id);
+    expect(taken).toMatchObject({ status: 202, body: { total: 3, unstarted: 3, running: 0, applied: 0 } });
+    expect(await send(id)).toMatchObject({ status: 202, body: taken.body });
+    await ask(id, 'of-no-batch');
+    const location = taken.headers.get('location') ?? '';
+    await harness.store.writes.move({ connectionId: id, idempotencyKey: 'b' }, { state: 'undecided' });
+    expect(await backend.ask('GET', location)).toMatchObject({ status: 200, body: { total: 3, undecided: 1 } });
+    const listed = async (query: string) =>
+      writePage.parse((await backend.ask('GET', `/connections/${id}/writes?${query}`)).body).items;
+    expect((await listed('batch=import-1')).map(({ idempotencyKey }) => idempotencyKey)).toEqual(['c', 'b', 'a']);
+    expect(await listed('batch=import-1&state=undecided')).toMatchObject([
+      { idempotencyKey: 'b', batchId: 'import-1' },
+    ]);
+    const decide = { decision: 'abandon' };
+    expect(await backend.ask('POST', `/connections/${id}/writes/b/resolve`, decide)).toMatchObject({ status: 200 });
+    expect(await backend.ask('GET', location)).toMatchObject({ body: { total: 3, undecided: 0, abandoned: 1 } });
+  });
+
+  it('is refused as a whole, and what is wrong is named', async () => {
+    const id = await connect();
+    await ask(id, 'b', { operation: 'createInvoice', body: { invoiceNumber: 'another' } });
+    expect(await send(id)).toMatchObject({ status: 422, body: { code: 'KeyReused' } });
+    expect(await backend.ask('GET', `/connections/${id}/writes/a`)).toMatchObject({ status: 404 });
+    expect(await backend.ask('GET', `/connections/${id}/write-batches/import-1`)).toMatchObject({ status: 404 });
+    const twice = { batchId: 'import-2', writes: [BATCH.writes[0], BATCH.writes[0]] };
+    expect(await send(id, twice)).toMatchObject({ status: 422, body: { code: 'KeyReused' } });
+    const wrong = await send(id, { batchId: 'import-2', writes: [{ idempotencyKey: 'a', operation: 'createMoney' }] });
+    expect(wrong.status).toBe(400);
+    expect(problemOf.parse(wrong.body).errors).toMatchObject([{ field: 'writes.0.operation' }]);
+  });
 });
 
 describe('a write', () => {
@@ -226,7 +279,7 @@ describe('a wrong write', () => {
   it.each([
     ['a connection that is not there', 'GET', '/connections/nobody/writes', 404],
     ['a write that is not there', 'GET', '/connections/{id}/writes/none', 404],
-    ['cancelling one that is not there', 'DELETE', '/connections/{id}/writes/none', 404],
+    ['cancelling one that is not there', 'POST', '/connections/{id}/writes/none/cancel', 404],
     ['a state that is none', 'GET', '/writes?state=done', 400],
     ['a limit that is too large', 'GET', '/writes?limit=201', 400],
     ['a method that is not there', 'PUT', '/writes', 405],
@@ -264,6 +317,15 @@ describe('an undecided write', () => {
     expect(await backend.ask('POST', `${path}/resolve`, { decision })).toMatchObject({ status: 200, body: then });
     const again = await backend.ask('POST', `${path}/resolve`, { decision });
     expect(again).toMatchObject({ status: 409, body: { code: 'Refused' } });
+  });
+
+  it('is not decided by whoever looked at it before it was sent again', async () => {
+    const { of, path, undecided } = await put(await connect(), 'order-1');
+    const decide = (sends: number) => backend.ask('POST', `${path}/resolve`, { decision: 'applied', sends });
+    await harness.store.writes.claim(of);
+    await undecided();
+    expect(await decide(0)).toMatchObject({ status: 409, body: { code: 'Refused' } });
+    expect(await decide(1)).toMatchObject({ status: 200, body: { outcome: 'applied', because: null } });
   });
 
   it('is not decided by what is no decision', async () => {

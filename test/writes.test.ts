@@ -20,6 +20,8 @@ const SCHEDULED = 1;
 
 /** Shows for certain what was written, once the request has been given up. */
 const SHOWS = 'moneybird';
+/** Does so some time later. */
+const SHOWS_LATE = 'lexware';
 /** Of which nobody knows that. */
 const HIDES = 'sevdesk';
 
@@ -29,7 +31,10 @@ beforeAll(async () => {
     overrides: {
       MAESN_TIMEOUT: '1 second',
       MAESN_RETRY_TIME_SCALE: '60',
-      MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({ [SHOWS]: { readsOwnWritesAfterMs: 0 } }),
+      MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({
+        [SHOWS]: { readsOwnWritesAfterMs: 0 },
+        [SHOWS_LATE]: { readsOwnWritesAfterMs: 2_000 },
+      }),
     },
   });
 });
@@ -47,6 +52,16 @@ const invoice = (body: object = {}): WriteInput => ({
 const created = (account: SandboxAccount) => account.writes.filter(({ operation }) => operation === 'createInvoice');
 const requests = ({ name }: SandboxAccount, operation: string) =>
   harness.sandbox.requests.filter((request) => request.account === name && request.operation === operation);
+
+async function readAllEvents(connectionId: string) {
+  const all = [];
+  for (let afterId = 0; ;) {
+    const some = await harness.sync.events({ connectionId, afterId, limit: 1_000 });
+    if (some.length === 0) return all;
+    all.push(...some);
+    afterId = some.at(-1)?.id ?? afterId;
+  }
+}
 
 async function writeToEnd(connectionId: string, input: WriteInput) {
   await harness.sync.write(connectionId, input);
@@ -164,6 +179,17 @@ describe('a write of which nobody has said what became of it', () => {
     account.fault({ operation: 'createInvoice', answer: { status: 500 } });
     expect(await writeToEnd(connectionId, invoice())).toMatchObject({ outcome: 'applied', sends: 2 });
     expect(created(account)).toHaveLength(1);
+  });
+
+  it.each([
+    ['as late as it is said to', SHOWS_LATE, 1],
+    // Why the time must be long beyond doubt.
+    ['later than it is said to, so that it is there twice', SHOWS, 2],
+  ] as const)('is looked up once the target system shows it: %s', async (_, targetSystem, times) => {
+    const { connectionId, account } = await connect(targetSystem, { showsWritesAfterMs: 2_500 });
+    account.fault({ operation: 'createInvoice', answer: { status: 500 }, applied: true });
+    expect(await writeToEnd(connectionId, invoice())).toMatchObject({ outcome: 'applied', sends: times });
+    expect(created(account)).toHaveLength(times);
   });
 
   it('waits for a person where that is not known, and ends as the person says', async () => {
@@ -339,19 +365,24 @@ describe('a write whose task goes on', () => {
 describe('many writes', () => {
   it('go on after the end user has signed in again: one notice, each exactly once', async () => {
     const { connectionId, account } = await connect();
-    const writes = Array.from({ length: 200 }, (_, index) => invoice({ reference: String(index) }));
+    const writes = Array.from({ length: 1_000 }, (_, index) => invoice({ reference: String(index) }));
     await harness.sync.writeMany(connectionId, { batchId: 'b', writes });
     await waitFor('some are written', () => created(account).length > 20);
     account.revoke();
     await waitFor('they wait', async () => (await harness.sync.connection(connectionId)).status !== 'active');
     await harness.sync.reauthorized(connectionId, account.reconnect());
-    expect(await harness.sync.writeBatchEnd(connectionId, 'b')).toMatchObject({ total: 200, applied: 200, running: 0 });
-    expect(created(account)).toHaveLength(200);
-    expect(new Set(created(account).map(({ record }) => record['reference'])).size).toBe(200);
-    const notices = (await harness.sync.events({ connectionId, limit: 1_000 })).filter(
-      ({ type }) => type === 'connection.reauthorization_required',
-    );
-    expect(notices).toHaveLength(1);
+    expect(await harness.sync.writeBatchEnd(connectionId, 'b')).toMatchObject({
+      total: 1_000,
+      applied: 1_000,
+      running: 0,
+    });
+    expect(created(account)).toHaveLength(1_000);
+    expect(new Set(created(account).map(({ record }) => record['reference'])).size).toBe(1_000);
+    const told = await readAllEvents(connectionId);
+    const times = (type: string) => told.filter((event) => event.type === type).length;
+    expect(times('connection.reauthorization_required')).toBe(1);
+    expect(times('write.ended')).toBe(1_000);
+    expect(times('write_batch.ended')).toBe(1);
     const rounds = await readEvents(harness.temporal, reauthorizeConnectionId(connectionId));
     expect(rounds.length).toBeGreaterThan(0);
   });

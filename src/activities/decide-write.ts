@@ -16,8 +16,9 @@ export function createReadWrite(dependencies: ActivityDependencies) {
 
 export function createResolveWrite({ store }: ActivityDependencies) {
   return async function resolveWrite(input: WriteRecordInput & ResolveWriteInput): Promise<void> {
-    const { connectionId, idempotencyKey, decision, by: actor = AT_TEMPORAL } = input;
-    if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, actor }))) throw writeNotUndecided();
+    const { connectionId, idempotencyKey, decision, sends, by: actor = AT_TEMPORAL } = input;
+    if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, sends, actor })))
+      throw writeNotUndecided();
   };
 }
 

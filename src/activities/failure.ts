@@ -165,7 +165,7 @@ export function writeNotFound(idempotencyKey: string): ApplicationFailure {
 export function writeNotUndecided(): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'NothingToDecide',
-    message: 'Nobody has to say what became of this write.',
+    message: 'Nobody has to say what became of this write, or it has been sent again since it was looked at.',
     nonRetryable: true,
   });
 }

@@ -9,7 +9,7 @@ const MAX_BODY_BYTES = 256 * 1024;
 /** Of what is to be written: files come in it, a third longer than they are. */
 export const MAX_WRITE_MIB = 25;
 
-const NEW_WRITE = /^\/connections\/[^/]+\/writes$/;
+const NEW_WRITE = /^\/connections\/[^/]+\/write(?:s|-batches)$/;
 
 export function limitBody(): MiddlewareHandler<BackendEnv> {
   const usual = limitTo(MAX_BODY_BYTES);

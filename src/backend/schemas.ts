@@ -17,6 +17,7 @@ import {
   newWrite as newWriteInput,
   quotedIdempotencyKey,
   resolveWriteInput,
+  writeBatchInput,
 } from '../client/write-inputs.js';
 import { INCIDENT_KINDS } from '../spec/incidents.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
@@ -41,6 +42,9 @@ export const resourceParams = idParam.extend({
 export const recordParams = resourceParams.extend({ key: recordKey.meta({ param: { name: 'key', in: 'path' } }) });
 export const writeParams = idParam.extend({
   key: idempotencyKey.meta({ param: { name: 'key', in: 'path' }, example: 'order-4711' }),
+});
+export const writeBatchParams = idParam.extend({
+  batchId: idempotencyKey.meta({ param: { name: 'batchId', in: 'path' }, example: 'invoices-2026-11' }),
 });
 export const idempotencyHeader = z.object({
   'Idempotency-Key': quotedIdempotencyKey.meta({
@@ -114,6 +118,8 @@ export const writesQuery = z.strictObject({
     .meta(queryIntDoc(1, 200, 50)),
 });
 
+export const writesOfConnectionQuery = writesQuery.extend({ batch: idempotencyKey.optional() });
+
 export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
 export const startSync = startSyncOptions.meta({ id: 'StartSync' });
 export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
@@ -121,6 +127,7 @@ export const decideDeletes = decideDeletesOptions.meta({ id: 'DecideDeletes' });
 export const newKey = z.strictObject({ accountKey }).meta({ id: 'NewAccountKey' });
 export const newCredentials = credentials.meta({ id: 'Credentials', minProperties: 1 });
 export const newWrite = newWriteInput.meta({ id: 'NewWrite' });
+export const newWriteBatch = writeBatchInput.meta({ id: 'NewWriteBatch' });
 export const resolveWrite = resolveWriteInput.meta({ id: 'ResolveWrite' });
 export const replay = z.strictObject({ ids: eventIds }).meta({ id: 'ReplayEvents' });
 
@@ -295,6 +302,7 @@ export const write = z
     resource: z.enum(RESOURCE_NAMES).nullable().meta({ description: 'What it has created or changed.' }),
     recordKey: z.string().nullable(),
     because: z.string().nullable().meta({ description: 'Why it was refused, or cannot be decided.' }),
+    batchId: z.string().nullable().meta({ description: 'Of many that were asked for in one call: which.' }),
     createdAt: time,
     changedAt: time,
   })
@@ -305,6 +313,16 @@ export const writeStatus = write
     answer: z.unknown().optional().meta({ description: 'What Maesn answered in the end, whole. May hold a record.' }),
   })
   .meta({ id: 'WriteStatus' });
+
+export const writeBatchReport = z
+  .object({
+    total: count,
+    unstarted: count,
+    running: count,
+    undecided: count.meta({ description: 'A person must say what became of them.' }),
+    ...Object.fromEntries(WRITE_OUTCOMES.map((outcome) => [outcome, count])),
+  })
+  .meta({ id: 'WriteBatchReport' });
 
 export const event = z
   .object({

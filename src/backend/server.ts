@@ -42,7 +42,9 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
     else void listener(incoming, outgoing);
   });
   // Whoever sends a request byte by byte does not hold a connection for ever.
-  server.requestTimeout = 30_000;
+  server.headersTimeout = 30_000;
+  // 25 MiB in two minutes: 1.7 Mbit/s.
+  server.requestTimeout = 120_000;
   const wanted = Number(address.slice(separator + 1));
   await bind(server, host, wanted).catch((error: unknown) => {
     const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';

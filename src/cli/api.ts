@@ -145,7 +145,7 @@ export function createApi(args: ApiArgs, config: Config) {
     write: (id: string, key: string) => get(writeStatus, ofWrite(id, key)),
     resolveWrite: (id: string, key: string, decision: string) =>
       post(writeStatus, `${ofWrite(id, key)}/resolve`, { decision }),
-    cancelWrite: (id: string, key: string) => ask('DELETE', ofWrite(id, key)),
+    cancelWrite: (id: string, key: string) => ask('POST', `${ofWrite(id, key)}/cancel`),
     ready: () => get(z.record(z.string(), z.boolean()), '/readyz'),
   };
 }

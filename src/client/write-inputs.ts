@@ -90,10 +90,19 @@ export const newWrite = oneOf(SHAPES);
 
 export const writeInput = oneOf(SHAPES.map((shape) => shape.extend({ idempotencyKey })));
 
-export const resolveWriteInput = z.strictObject({ decision: z.enum(RESOLUTIONS) });
+export const resolveWriteInput = z.strictObject({
+  decision: z.enum(RESOLUTIONS),
+  // As many as the store can count.
+  sends: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .optional(),
+});
 
 export const listWritesOptions = z.strictObject({
   connectionId: z.string().optional(),
+  batchId: idempotencyKey.optional(),
   states: z.array(z.enum(WRITE_STATES)).min(1).optional(),
   beforeId: z.int().positive().optional(),
   limit: z.int().min(1).max(200).default(50),
@@ -103,16 +112,5 @@ export const MAX_BATCH = 10_000;
 
 export const writeBatchInput = z.strictObject({
   batchId: idempotencyKey,
-  writes: z
-    .array(writeInput)
-    .min(1, 'must not be empty')
-    .max(MAX_BATCH, `must be at most ${MAX_BATCH}`)
-    .superRefine((all, context) => {
-      const seen = new Set<string>();
-      for (const [index, { idempotencyKey: key }] of all.entries()) {
-        if (seen.has(key))
-          context.addIssue({ code: 'custom', path: [index, 'idempotencyKey'], message: `${key} comes twice` });
-        seen.add(key);
-      }
-    }),
+  writes: z.array(writeInput).min(1, 'must not be empty').max(MAX_BATCH, `must be at most ${MAX_BATCH}`),
 });

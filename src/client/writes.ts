@@ -1,4 +1,5 @@
 /** Writing through Maesn, each thing once: asking for it, seeing what became of it, and deciding where nobody knows. */
+import { WorkflowFailedError } from '@temporalio/client';
 import type { WriteOperation } from '../spec/writes.js';
 import type { Resolution, Write, WriteBody, WriteState } from '../store/index.js';
 import { writeBatchId, writeBatchStart, writeRecordId, writeRecordStart } from '../workflows/messages.js';
@@ -37,6 +38,8 @@ export interface WriteStatus extends Write {
 
 export interface ListWritesOptions {
   readonly connectionId?: string | undefined;
+  /** Only those of that batch. */
+  readonly batchId?: string | undefined;
   readonly states?: readonly WriteState[] | undefined;
   /** From before this id: the last one of the page before. */
   readonly beforeId?: number | undefined;
@@ -62,18 +65,38 @@ export interface WriteCalls {
   writeBatchEnd(connectionId: string, batchId: string): Promise<WriteBatchReport>;
   /** How far it is, or what became of it. Throws `ConnectionNotFound`, `WriteNotFound`. */
   writeStatus(connectionId: string, idempotencyKey: string): Promise<WriteStatus>;
-  /** The same, once it has ended. Waits as long as that takes, which can be until a person has decided. */
+  /**
+   * The same, once it has ended, or nobody goes on with it: it was cancelled when it may have been applied. Waits as long as
+   * that takes, which can be until a person has decided.
+   */
   writeEnd(connectionId: string, idempotencyKey: string): Promise<WriteStatus>;
   /** Newest first. */
   writes(options?: ListWritesOptions): Promise<Write[]>;
-  /** Says what became of a write that is undecided. Throws `WriteNotFound`, and `Refused` when it is not undecided. */
+  /**
+   * Says what became of a write that is undecided. `sends` is that of the write that was looked at: one that was sent again
+   * since is another question. Throws `WriteNotFound`, and `Refused` when it is not undecided, or not so any more.
+   */
   resolveWrite(
     connectionId: string,
     idempotencyKey: string,
-    options: { readonly decision: Resolution },
+    options: { readonly decision: Resolution; readonly sends?: number | undefined },
   ): Promise<WriteStatus>;
-  /** Ends a write that was not sent yet; one that may have been applied becomes undecided. Throws `WriteNotFound`, `Refused`. */
+  /**
+   * Ends a write that was not sent yet; one that may have been applied becomes undecided. Once more is the same. Throws
+   * `WriteNotFound`, and `Refused` for one that has ended otherwise, or is undecided already.
+   */
   cancelWrite(connectionId: string, idempotencyKey: string): Promise<void>;
+}
+
+function keysUsedTwice(writes: readonly WriteInput[]): readonly string[] | undefined {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const { idempotencyKey } of writes) (seen.has(idempotencyKey) ? twice : seen).add(idempotencyKey);
+  return twice.size === 0 ? undefined : [...twice];
+}
+
+function refused({ connectionId, idempotencyKey }: Write, because: string): MaesnSyncError {
+  return new MaesnSyncError('Refused', `Write ${idempotencyKey} of connection ${connectionId} ${because}.`);
 }
 
 export function createWrites(context: ClientContext): WriteCalls {
@@ -109,6 +132,15 @@ export function createWrites(context: ClientContext): WriteCalls {
 
   const handleOf = (of: WriteRecordInput) => temporal.workflow.getHandle(writeRecordId(of));
 
+  /** However its Workflow ends: what became of the write, the store says. */
+  async function untilClosed(of: WriteRecordInput): Promise<void> {
+    await handleOf(of)
+      .result()
+      .catch((error: unknown) => {
+        if (!(error instanceof WorkflowFailedError)) throw error;
+      });
+  }
+
   return {
     async write(connectionId, input) {
       const parsed = parseInput(writeInput, input);
@@ -130,7 +162,7 @@ export function createWrites(context: ClientContext): WriteCalls {
       const { batchId, writes } = parseInput(writeBatchInput, batch);
       await findConnection(context, connectionId);
       const of = { connectionId, batchId };
-      const reused = await store.writes.addBatch(of, writes, actor);
+      const reused = keysUsedTwice(writes) ?? (await store.writes.addBatch(of, writes, actor));
       if (reused !== undefined) {
         const some = reused.slice(0, 10).join(', ');
         throw new MaesnSyncError(
@@ -157,7 +189,7 @@ export function createWrites(context: ClientContext): WriteCalls {
 
     async writeEnd(connectionId, idempotencyKey) {
       const write = await find(connectionId, idempotencyKey);
-      if (write.state !== 'ended') await callTemporal(connectionId, () => handleOf(write).result());
+      if (write.state !== 'ended') await callTemporal(connectionId, () => untilClosed(write));
       return toStatus(await find(connectionId, idempotencyKey));
     },
 
@@ -168,10 +200,11 @@ export function createWrites(context: ClientContext): WriteCalls {
     },
 
     async resolveWrite(connectionId, idempotencyKey, options) {
-      const { decision } = parseInput(resolveWriteInput, options);
+      const { decision, sends } = parseInput(resolveWriteInput, options);
       const write = await find(connectionId, idempotencyKey);
-      if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, actor }))) {
-        throw new MaesnSyncError('Refused', `Write ${idempotencyKey} of connection ${connectionId} is not undecided.`);
+      if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, sends, actor }))) {
+        const { state } = await find(connectionId, idempotencyKey);
+        throw refused(write, state === 'undecided' ? 'was sent again since: look anew' : 'is not undecided');
       }
       await run(write, write.operation);
       return toStatus(await find(connectionId, idempotencyKey));
@@ -179,10 +212,15 @@ export function createWrites(context: ClientContext): WriteCalls {
 
     async cancelWrite(connectionId, idempotencyKey) {
       const write = await find(connectionId, idempotencyKey);
-      if (write.state === 'ended') {
-        throw new MaesnSyncError('Refused', `Write ${idempotencyKey} of connection ${connectionId} has ended.`);
-      }
+      if (write.state === 'undecided') throw refused(write, 'is undecided: say what became of it');
+      if (write.state === 'ended' && write.outcome !== 'cancelled') throw refused(write, 'has ended');
+      // What was not sent ends with that, even if nobody runs it.
+      const isCancelled =
+        (await store.writes.cancel({ connectionId, idempotencyKey, actor })) || write.state === 'ended';
+      // Whoever runs it tells all others, and asks a person where it was sent.
+      await run(write, write.operation);
       await ignoreNotRunning(callTemporal(connectionId, () => handleOf(write).cancel()));
+      if (isCancelled) return;
       await store.journal.add({ connectionId, actor, action: 'write.cancelled', detail: { idempotencyKey } });
     },
   };

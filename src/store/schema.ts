@@ -298,6 +298,7 @@ export const EVENT_TYPES = [
   'incident.closed',
   'write.ended',
   'write.undecided',
+  'write_batch.ended',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];
@@ -430,14 +431,7 @@ export const WRITE_STATES = ['waiting', 'sending', 'unknown', 'task', 'undecided
 export type WriteState = (typeof WRITE_STATES)[number];
 
 /** `abandoned`: it may or may not have been applied, and a person has let it be. `cancelled`: it was never sent. */
-export const WRITE_OUTCOMES = [
-  'applied',
-  'partly_applied',
-  'refused',
-  'not_applied',
-  'abandoned',
-  'cancelled',
-] as const;
+export const WRITE_OUTCOMES = ['applied', 'partly_applied', 'refused', 'abandoned', 'cancelled'] as const;
 
 export type WriteOutcomeName = (typeof WRITE_OUTCOMES)[number];
 

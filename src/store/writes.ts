@@ -101,6 +101,7 @@ export interface Writes {
   /** Newest first, from before `beforeId`. */
   list(options: {
     readonly connectionId?: string | undefined;
+    readonly batchId?: string | undefined;
     readonly states?: readonly WriteState[] | undefined;
     readonly beforeId?: number | undefined;
     readonly limit?: number;
@@ -125,8 +126,12 @@ export interface Writes {
   anothers(
     of: WriteOf & { readonly resource: Resource; readonly keys: readonly string[]; readonly before: Date },
   ): Promise<ReadonlySet<string>>;
-  /** A person says what became of one that is undecided. `false`: it is not. */
-  resolve(of: WriteOf & { readonly decision: Resolution; readonly actor: string }): Promise<boolean>;
+  /** Ends one that was not sent; `false`: it was, or has ended. */
+  cancel(of: WriteOf & { readonly actor: string }): Promise<boolean>;
+  /** A person says what became of one that is undecided; `sends`: after that many. `false`: it is not, or not so any more. */
+  resolve(
+    of: WriteOf & { readonly decision: Resolution; readonly sends?: number | undefined; readonly actor: string },
+  ): Promise<boolean>;
 }
 
 /** `not applied`: it is sent again. `abandon`: it is let be, applied or not. */
@@ -271,13 +276,14 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
       return sealed == null ? undefined : open(of, 'answer', sealed);
     },
 
-    async list({ connectionId, states, beforeId, limit }) {
+    async list({ connectionId, batchId, states, beforeId, limit }) {
       const found = db
         .select(COLUMNS)
         .from(writes)
         .where(
           and(
             connectionId === undefined ? undefined : eq(writes.connectionId, connectionId),
+            batchId === undefined ? undefined : eq(writes.batchId, batchId),
             states === undefined ? undefined : inArray(writes.state, [...states]),
             beforeId === undefined ? undefined : lt(writes.id, beforeId),
           ),
@@ -439,17 +445,30 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
       return new Set([...(await there), ...(await written)].map(({ key }) => key));
     },
 
-    resolve: ({ decision, actor, ...of }) =>
+    cancel: ({ actor, ...of }) =>
+      db.transaction(async (tx) => {
+        const cancelled = await tx
+          .update(writes)
+          .set({ state: 'ended', outcome: 'cancelled', body: null, because: 'it was cancelled', changedAt: sql`now()` })
+          .where(and(at(of), eq(writes.state, 'waiting')))
+          .returning({ id: writes.id });
+        if (cancelled.length === 0) return false;
+        const { connectionId, idempotencyKey } = of;
+        await enter(tx, { connectionId, actor, action: 'write.cancelled', detail: { idempotencyKey } });
+        return true;
+      }),
+
+    resolve: ({ decision, sends, actor, ...of }) =>
       db.transaction(async (tx) => {
         const changes = {
-          applied: { state: 'ended', outcome: 'applied', body: null },
+          applied: { state: 'ended', outcome: 'applied', body: null, because: null },
           not_applied: { state: 'waiting', because: null },
           abandon: { state: 'ended', outcome: 'abandoned', body: null },
         } as const satisfies Record<Resolution, Partial<typeof writes.$inferInsert>>;
         const resolved = await tx
           .update(writes)
           .set({ ...changes[decision], changedAt: sql`now()` })
-          .where(and(at(of), eq(writes.state, 'undecided')))
+          .where(and(at(of), eq(writes.state, 'undecided'), sends === undefined ? undefined : eq(writes.sends, sends)))
           .returning({ id: writes.id });
         if (resolved.length === 0) return false;
         const { connectionId, idempotencyKey } = of;
@@ -467,7 +486,6 @@ const NONE: BatchCounts = {
   applied: 0,
   partly_applied: 0,
   refused: 0,
-  not_applied: 0,
   abandoned: 0,
   cancelled: 0,
 };

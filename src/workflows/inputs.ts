@@ -12,3 +12,8 @@ export function isOneOf(value: unknown, known: readonly string[]): boolean {
 export function refuseIf(refused: boolean, type: string, message: string): void {
   if (refused) throw ApplicationFailure.nonRetryable(message, type);
 }
+
+/** As large as the store can hold. */
+export function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31;
+}

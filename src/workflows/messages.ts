@@ -244,8 +244,7 @@ export function writeRecordId({ connectionId, idempotencyKey }: WriteRecordInput
   return `write/${connectionId}/${idempotencyKey}`;
 }
 
-/** What is written is in the store. */
-/** How everybody starts it who may; the Signal also wakes one that runs. */
+/** How everybody starts it who may; what is written is in the store. The Signal also wakes one that runs. */
 export function writeRecordStart(of: WriteRecordInput, operation: string, taskQueue: string) {
   const { connectionId, idempotencyKey } = of;
   const args: [WriteRecordInput] = [{ connectionId, idempotencyKey }];
@@ -264,7 +263,7 @@ export interface WriteRecordInput {
   readonly idempotencyKey: string;
 }
 
-export type WriteOutcomeName = 'applied' | 'partly_applied' | 'refused' | 'not_applied' | 'abandoned' | 'cancelled';
+export type WriteOutcomeName = 'applied' | 'partly_applied' | 'refused' | 'abandoned' | 'cancelled';
 
 export interface WriteRecordResult {
   readonly outcome: WriteOutcomeName;
@@ -284,6 +283,8 @@ export type WriteStep =
 export interface ResolveWriteInput {
   /** `not_applied`: it is sent again. `abandon`: it is let be, applied or not. */
   readonly decision: 'applied' | 'not_applied' | 'abandon';
+  /** Of the write that was looked at; refused when it has been sent again since. */
+  readonly sends?: number | undefined;
   readonly by?: string | undefined;
 }
 
@@ -327,6 +328,11 @@ export function writeBatchStart(of: WriteBatchInput, taskQueue: string) {
 export type WriteBatchReport = Readonly<
   Record<'total' | 'unstarted' | 'running' | 'undecided' | WriteOutcomeName, number>
 >;
+
+/** None is to be sent or looked up any more; a person may still have to decide about some. */
+export function hasEnded({ unstarted, running }: WriteBatchReport): boolean {
+  return unstarted === 0 && running === 0;
+}
 
 export const writeBatchQuery = defineQuery<WriteBatchReport | undefined>('status');
 

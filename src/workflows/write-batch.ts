@@ -1,6 +1,6 @@
 import { condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import { startNextWrites } from './activities.js';
-import { writeBatchQuery, writeChangedSignal } from './messages.js';
+import { hasEnded, writeBatchQuery, writeChangedSignal } from './messages.js';
 import type { WriteBatchInput, WriteBatchReport } from './messages.js';
 
 /** One that is decided by a person tells nobody: it is seen at the next look. */
@@ -24,7 +24,7 @@ export async function writeBatch(input: WriteBatchInput): Promise<WriteBatchRepo
         .map(([what, count]) => `- ${what}: ${count}`)
         .join('\n'),
     );
-    if (report.unstarted === 0 && report.running === 0) return report;
+    if (hasEnded(report)) return report;
     await condition(() => changed, LOOK_AGAIN, { summary: 'a write has ended' });
     if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeBatch>(input);
   }

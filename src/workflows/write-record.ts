@@ -18,7 +18,7 @@ import {
 } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
 import { causeOf, endedByCancellation } from './failures.js';
-import { refuseIf, isOneOf, isText } from './inputs.js';
+import { refuseIf, isCount, isOneOf, isText } from './inputs.js';
 import { resolveWriteUpdate, writeChangedSignal, writeStatusQuery } from './messages.js';
 import type { WriteRecordInput, WriteRecordResult, WriteRecordStatus, WriteStep } from './messages.js';
 
@@ -40,16 +40,21 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
   setHandler(writeChangedSignal, () => void (changed = true));
   setHandler(
     resolveWriteUpdate,
-    async ({ decision, by }) => {
-      await resolveWrite({ ...input, decision, by });
+    async ({ decision, sends, by }) => {
+      await resolveWrite({ ...input, decision, sends, by });
       changed = true;
     },
     {
       validator: (given) => {
         const isGood =
           isOneOf(given?.decision, ['applied', 'not_applied', 'abandon']) &&
+          (given.sends === undefined || isCount(given.sends)) &&
           (given.by === undefined || isText(given.by));
-        refuseIf(!isGood, 'InvalidInput', 'resolve takes { decision, by? }: "applied", "not_applied" or "abandon"');
+        refuseIf(
+          !isGood,
+          'InvalidInput',
+          'resolve takes { decision, sends?, by? }: "applied", "not_applied" or "abandon", a number and a text',
+        );
         refuseIf(status.doing !== 'decide', 'NothingToDecide', 'nobody has to say what became of this write');
       },
     },

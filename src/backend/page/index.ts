@@ -147,7 +147,8 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
     const { id, action } = c.req.param();
     const sync = clientOf(c);
     const form = await readForm(c);
-    const decideWrite = (decision: Resolution) => sync.resolveWrite(id, form['key'] ?? '', { decision });
+    const decideWrite = (decision: Resolution) =>
+      sync.resolveWrite(id, form['key'] ?? '', { decision, sends: toNumber(form['sends']) });
     const actions: Readonly<Record<string, () => Promise<unknown>>> = {
       start: () => sync.startSync(id, toStartOptions(form)),
       pause: () => sync.pauseSync(id, { reason: (form['reason'] ?? '').trim() }),
@@ -192,6 +193,11 @@ async function readForm(c: Context): Promise<Readonly<Record<string, string | un
   return Object.fromEntries(
     Object.entries(form).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
   );
+}
+
+/** Of a form that was made here. */
+function toNumber(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }
 
 /** What was typed; the client checks it. */

@@ -18,7 +18,6 @@ const STATES = {
   applied: ['✓', 'good'],
   partly_applied: ['!', 'warn'],
   refused: ['✕', 'bad'],
-  not_applied: ['✕', 'bad'],
   abandoned: ['○', 'quiet'],
   cancelled: ['○', 'quiet'],
   ended: ['○', 'quiet'],
@@ -74,12 +73,13 @@ const DECISIONS = [
   ['abandoned', 'Let it be', ''],
 ] as const;
 
-function showDecision({ connectionId, idempotencyKey }: Write): Markup {
+function showDecision({ connectionId, idempotencyKey, sends }: Write): Markup {
   return html`
     <div class="actions">
       ${DECISIONS.map(
         ([name, label, kind]) => html`
           <form method="post" action="/ui/connections/${connectionId}/write-${name}">
+            <input type="hidden" name="sends" value="${sends}" />
             <button class="${kind}" name="key" value="${idempotencyKey}" aria-label="${label}: ${idempotencyKey}">
               ${label}
             </button>

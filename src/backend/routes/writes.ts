@@ -4,13 +4,18 @@ import {
   idParam,
   idempotencyHeader,
   newWrite,
+  newWriteBatch,
   resolveWrite,
+  writeBatchParams,
+  writeBatchReport,
   writePage,
   writeParams,
   writeStatus,
+  writesOfConnectionQuery,
   writesQuery,
 } from '../schemas.js';
 import type { Write } from '../../client.js';
+import { MAX_BATCH } from '../../client/write-inputs.js';
 import { body, clientOf, createApi, createRoute, json, problems, toJson } from './define.js';
 import type { Api, RouteOptions } from './define.js';
 
@@ -42,13 +47,13 @@ export function createWriteRoutes(options: RouteOptions): Api {
         operationId: 'listConnectionWrites',
         summary: 'What was to be written, of one connection, newest first',
         tags,
-        request: { params: idParam, query: writesQuery },
+        request: { params: idParam, query: writesOfConnectionQuery },
         responses: { 200: json('A page of them', writePage), ...problems('InvalidInput', 'ConnectionNotFound') },
       }),
       async (c) => {
         const connectionId = c.req.valid('param').id;
-        const { state, before, limit = 50 } = c.req.valid('query');
-        const wanted = { connectionId, ...inState(state), beforeId: before, limit };
+        const { batch, state, before, limit = 50 } = c.req.valid('query');
+        const wanted = { connectionId, batchId: batch, ...inState(state), beforeId: before, limit };
         return c.json(toPage(await clientOf(c, options).writes(wanted), limit), 200);
       },
     )
@@ -95,8 +100,8 @@ export function createWriteRoutes(options: RouteOptions): Api {
     )
     .openapi(
       createRoute({
-        method: 'delete',
-        path: '/connections/{id}/writes/{key}',
+        method: 'post',
+        path: '/connections/{id}/writes/{key}/cancel',
         operationId: 'cancelWrite',
         summary: 'End a write that was not sent yet; one that may have been applied becomes undecided',
         tags,
@@ -118,7 +123,8 @@ export function createWriteRoutes(options: RouteOptions): Api {
         path: '/connections/{id}/writes/{key}/resolve',
         operationId: 'resolveWrite',
         summary: 'Say what became of a write that is undecided',
-        description: '`not_applied`: it is sent again. `abandon`: it is let be, applied or not.',
+        description:
+          '`not_applied`: it is sent again. `abandon`: it is let be, applied or not. With `sends`, refused when it was sent again since.',
         tags,
         request: { params: writeParams, body: body(resolveWrite) },
         responses: {
@@ -130,6 +136,45 @@ export function createWriteRoutes(options: RouteOptions): Api {
         const { id, key } = c.req.valid('param');
         const resolved = await clientOf(c, options).resolveWrite(id, key, c.req.valid('json'));
         return c.json(toJson(writeStatus, resolved), 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: '/connections/{id}/write-batches',
+        operationId: 'writeBatch',
+        summary: 'Have many things written, some at a time: all of them are taken, or none',
+        description: `Up to ${MAX_BATCH} in ${MAX_WRITE_MIB} MiB. The same \`batchId\` with the same writes again is the same batch.`,
+        tags,
+        request: { params: idParam, body: body(newWriteBatch) },
+        responses: {
+          202: json('They will be written; `Location` is where it tells how far they are', writeBatchReport),
+          ...problems('InvalidInput', 'ConnectionNotFound', 'KeyReused'),
+        },
+      }),
+      async (c) => {
+        const { id } = c.req.valid('param');
+        const batch = c.req.valid('json');
+        const report = await clientOf(c, options).writeMany(id, batch);
+        return c.json(report, 202, { Location: `/connections/${id}/write-batches/${batch.batchId}` });
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/connections/{id}/write-batches/{batchId}',
+        operationId: 'getWriteBatch',
+        summary: 'How many of a batch are where; which they are, the list of writes says with `batch`',
+        tags,
+        request: { params: writeBatchParams },
+        responses: {
+          200: json('The counts', writeBatchReport),
+          ...problems('InvalidInput', 'ConnectionNotFound', 'WriteNotFound'),
+        },
+      }),
+      async (c) => {
+        const { id, batchId } = c.req.valid('param');
+        return c.json(await clientOf(c, options).writeBatchStatus(id, batchId), 200);
       },
     );
 }
