@@ -11,7 +11,7 @@ import type { MalformedRule } from './malformed.js';
 import { createTasks } from './tasks.js';
 import type { Tasks } from './tasks.js';
 import { createWriteTasks } from './write-tasks.js';
-import type { WriteTasks } from './write-tasks.js';
+import type { CarriedOut, WriteTasks } from './write-tasks.js';
 import type { SandboxWrite } from './writes.js';
 import { createWebhooks } from './webhooks.js';
 import type { EmitOptions, SandboxEvent, SandboxWebhook, WebhookDelivery, Webhooks } from './webhooks.js';
@@ -92,7 +92,7 @@ export interface OpenAccount extends SandboxAccount {
   readonly tasks: Tasks;
   readonly writeTasks: WriteTasks;
   /** Answers the id of the task. */
-  startWriteTask(carryOut: () => unknown): string;
+  startWriteTask(carryOut: (how: { readonly partly: boolean }) => CarriedOut): string;
   wrote(write: SandboxWrite): void;
   readonly subscriptions: Webhooks;
   /** Requests under way, for target systems that allow only one. */

@@ -46,15 +46,19 @@ export interface TaskCall {
 export function answerTask({ account, taskId, params, now }: TaskCall): Answer {
   const otherBooks = refuseOtherBooks(account, params);
   if (otherBooks !== undefined) return otherBooks;
+  const toInformation = (type: string, message: string) => [
+    { filename: null, message, timestamp: now.toISOString(), type },
+  ];
   const written = account.writeTasks.poll(taskId);
-  if (written !== undefined) return toSuccess({ ...written, information: [] });
+  if (written !== undefined) {
+    const { status, data, information } = written;
+    const refused = information.flatMap((message) => toInformation('ERROR', message));
+    return toSuccess({ status, information: refused, responseData: data });
+  }
   const polled = account.tasks.poll(taskId);
   if (polled === undefined) return toError(404);
   const { task, ended } = polled;
   if (!ended) return toSuccess({ status: 'IN_PROGRESS', information: [], responseData: null });
-  const toInformation = (type: string, message: string) => [
-    { filename: null, message, timestamp: now.toISOString(), type },
-  ];
   if (task.fails) {
     const information = toInformation('ERROR', 'The export was aborted.');
     return toSuccess({ status: 'FAILED', information, responseData: null });

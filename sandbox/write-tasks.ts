@@ -2,10 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { taskMeans } from '../src/spec/write-steps.js';
 
+/** `PARTIAL_SUCCESS`: of several, only the first half is carried out; of each other one `information` says so. */
+export interface CarriedOut {
+  readonly data: unknown;
+  readonly information: readonly string[];
+}
+
 interface WriteTask {
-  readonly carryOut: () => unknown;
+  readonly carryOut: (how: { readonly partly: boolean }) => CarriedOut;
   polls: number;
-  result: unknown;
+  result: CarriedOut;
   ended: boolean;
 }
 
@@ -22,23 +28,23 @@ export function createWriteTasks(statuses: readonly (string | null)[]) {
     const means = taskMeans(status);
     if (means === 'running' || task.ended) return status;
     task.ended = true;
-    if (means !== 'refused') task.result = task.carryOut();
+    if (means !== 'refused') task.result = task.carryOut({ partly: means === 'partly applied' });
     return status;
   }
 
   return {
-    start(carryOut: () => unknown): string {
+    start(carryOut: WriteTask['carryOut']): string {
       const taskId = randomUUID();
-      tasks.set(taskId, { carryOut, polls: 0, result: null, ended: false });
+      tasks.set(taskId, { carryOut, polls: 0, result: { data: null, information: [] }, ended: false });
       return taskId;
     },
 
     /** `undefined`: there is no such task. */
-    poll(taskId: string): { readonly status: string | null; readonly responseData: unknown } | undefined {
+    poll(taskId: string): (CarriedOut & { readonly status: string | null }) | undefined {
       const task = tasks.get(taskId);
       if (task === undefined) return undefined;
       const status = pollOne(task);
-      return { status, responseData: task.result };
+      return { status, ...task.result };
     },
 
     /** Whether one is running. This is a poll of it, so that one nobody asks for ends too. */

@@ -9,6 +9,7 @@ import type { OpenAccount } from './account.js';
 import { toBadRequest, toError, toSuccess } from './envelope.js';
 import type { Answer } from './envelope.js';
 import type { MaesnFields } from './records/context.js';
+import type { CarriedOut } from './write-tasks.js';
 
 /** One that was carried out. */
 export interface SandboxWrite {
@@ -39,7 +40,7 @@ export function answerWrite(call: WriteCall): Answer {
   }
   if (!isThere(call)) return toError(404);
   if (account.options.asyncWrites?.includes(operation) === true) {
-    const taskId = account.startWriteTask(() => carryOut(call));
+    const taskId = account.startWriteTask((how) => carryOutTask(call, how));
     return { status: 201, body: { data: { taskId }, meta: {} } };
   }
   return { ...toSuccess(carryOut(call)), status: method === 'POST' ? 201 : 200 };
@@ -65,6 +66,19 @@ function isThere(call: WriteCall): boolean {
   return parent !== undefined && (method === 'POST' || find(call) !== undefined);
 }
 
+function carryOutTask(call: WriteCall, { partly }: { readonly partly: boolean }): CarriedOut {
+  const all = entriesOf(call.body);
+  if (!partly || all === undefined) return { data: carryOut(call), information: [] };
+  const half = Math.ceil(all.length / 2);
+  const data = carryOut({ ...call, body: { ...call.body, entries: all.slice(0, half) } });
+  return { data, information: all.slice(half).map((_, index) => `entry ${half + index + 1} was refused`) };
+}
+
+/** Of a body that holds several records. */
+function entriesOf(body: MaesnFields | undefined): MaesnFields[] | undefined {
+  return z.array(z.record(z.string(), z.unknown())).safeParse(body?.['entries']).data;
+}
+
 function carryOut(call: WriteCall): unknown {
   const { account, operation, body = {}, now } = call;
   const { resource, method, part } = writeRow(operation);
@@ -77,8 +91,8 @@ function carryOut(call: WriteCall): unknown {
   }
   if (isChild(resource)) return writeLine(call, note);
   const keyField = resourceRow(resource).key ?? 'id';
-  if (method === 'POST' && part === undefined && Array.isArray(body['entries'])) {
-    const entries = z.array(z.record(z.string(), z.unknown())).parse(body['entries']);
+  const entries = entriesOf(body);
+  if (method === 'POST' && part === undefined && entries !== undefined) {
     return { ...body, id: randomUUID(), entries: entries.map((entry) => create(account, resource, entry, at, note)) };
   }
   if (method === 'POST') return create(account, resource, recordOf(operation, body), at, note);

@@ -338,6 +338,27 @@ describe('a write that Maesn carries out as a task', () => {
   });
 });
 
+it('a task that has done only a part of several says of each what became of it', async () => {
+  const { connectionId, account } = await connect(SHOWS, {
+    asyncWrites: ['createContactsBulk'],
+    taskStatuses: ['IN_PROGRESS', 'PARTIAL_SUCCESS'],
+  });
+  const entries = ['a', 'b', 'c'].map((contactName) => ({ contactName }));
+  const write = await writeToEnd(connectionId, {
+    idempotencyKey: 'bulk',
+    operation: 'createContactsBulk',
+    body: { entries },
+  });
+  expect(write).toMatchObject({
+    outcome: 'partly_applied',
+    answer: {
+      data: { entries: entries.slice(0, 2) },
+      information: [{ type: 'ERROR', message: 'entry 3 was refused' }],
+    },
+  });
+  expect(account.writes).toHaveLength(2);
+});
+
 describe('a write whose task goes on', () => {
   it('has no Activity running between polls, says in the UI why, and is a question when it is cancelled', async () => {
     const { connectionId } = await connect(SHOWS, { asyncWrites: ['createExpense'], taskStatuses: ['IN_PROGRESS'] });
