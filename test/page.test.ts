@@ -232,7 +232,7 @@ describe('the page', () => {
     await harness.store.writes.move(of, { state: 'undecided', because: 'nobody knows' });
     await page.goto(urlOf(connectionId));
     await harness.sync.resolveWrite(connectionId, 'order-1', { decision: 'abandon' });
-    await page.getByRole('button', { name: 'Not applied: order-1' }).click();
+    await page.getByRole('button', { name: 'Not applied, send again: order-1' }).click();
     expect(await textOf(page, '[role=alert]')).toBe(`Write order-1 of connection ${connectionId} is not undecided.`);
   });
 

@@ -69,7 +69,7 @@ function showWrite(write: Write, now: Date): Markup {
 
 const DECISIONS = [
   ['applied', 'Applied', ''],
-  ['not-applied', 'Not applied', 'danger'],
+  ['not-applied', 'Not applied, send again', 'danger'],
   ['abandoned', 'Let it be', ''],
 ] as const;
 
