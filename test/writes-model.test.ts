@@ -117,6 +117,9 @@ function watch<Target extends object>(target: Target, at: (when: 'before' | 'aft
   });
 }
 
+/** Which attempt a call belongs to. One for all runs: each that is made costs every promise that comes after it. */
+const current = new AsyncLocalStorage<{ readonly die: () => void; readonly beside: () => Promise<unknown> }>();
+
 interface Rules {
   /** Without it, what nobody has answered is sent again: the mistake that all of this is about. */
   readonly looksUp: boolean;
@@ -141,7 +144,6 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
   let calls = 0;
   const others: Promise<unknown>[] = [];
   const never = new Promise<never>(() => undefined);
-  const current = new AsyncLocalStorage<{ readonly die: () => void; readonly beside: () => Promise<unknown> }>();
   const at = async (when: 'before' | 'after') => {
     if (when === 'before') calls += 1;
     const kill = kills.find(({ call, after }) => call === calls && after === (when === 'after'));
