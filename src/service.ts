@@ -7,6 +7,7 @@ import type { Config } from './config.js';
 import { startEmbedded } from './embedded/index.js';
 import type { EmbeddedOptions } from './embedded/index.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
+import { requireSearchAttributes } from './search-attributes.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
 import { createSyncWorker } from './worker.js';
@@ -40,6 +41,7 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
     const { config, store, temporalUiUrl, description } = embedded;
     const { connection, client, namespace } = await connectWorker(config.env);
     closers.push(() => connection.close());
+    await requireSearchAttributes(connection, namespace);
 
     options.onProgress('Starting a Worker');
     const worker = await createSyncWorker({

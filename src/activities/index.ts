@@ -11,6 +11,7 @@ import { createCheckLogin } from './check-login.js';
 import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
+import { createReadRetry } from './read-retry.js';
 import { createReadUnsupported } from './read-unsupported.js';
 import {
   createOpenReauthorization,
@@ -32,6 +33,7 @@ export function createActivities(dependencies: ActivityDependencies) {
   return {
     pullResource: createPullResource(dependencies),
     readUnsupported: safely(createReadUnsupported(dependencies)),
+    readRetry: createReadRetry(),
     readHolds: safely(createReadHolds(dependencies)),
     pauseConnection: safely(createPauseConnection(dependencies)),
     decideDeletes: safely(createDecideDeletes(dependencies)),

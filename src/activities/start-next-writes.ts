@@ -8,8 +8,12 @@ const AT_ONCE = 20;
 export function createStartNextWrites({ store, temporal, taskQueue }: ActivityDependencies) {
   /** Starts as many writes of the batch as there is room for, in order. Safe to repeat: one that runs is only woken. */
   return async function startNextWrites(batch: WriteBatchInput): Promise<WriteBatchReport> {
+    const { targetSystem } = (await store.connections.find(batch.connectionId)) ?? {};
     for (const write of await store.writes.nextOfBatch({ ...batch, atOnce: AT_ONCE })) {
-      await temporal.workflow.signalWithStart('writeRecord', writeRecordStart(write, write.operation, taskQueue));
+      await temporal.workflow.signalWithStart(
+        'writeRecord',
+        writeRecordStart({ ...write, targetSystem }, write.operation, taskQueue),
+      );
       await store.writes.started(write);
     }
     return store.writes.countBatch(batch);

@@ -182,6 +182,7 @@ export const syncStatus = z
       'NotStarted',
       'Idle',
       'Syncing',
+      'Retrying',
       'AwaitingReauthorization',
       'Paused',
       'Held',

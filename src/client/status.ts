@@ -108,7 +108,7 @@ export async function readSyncStatus(temporal: Client, store: Store, connection:
 }
 
 function toState(state: SyncStatus['state'], holds: readonly Hold[]): SyncStatus['state'] {
-  if (holds.length === 0 || (state !== 'Idle' && state !== 'Syncing')) return state;
+  if (holds.length === 0 || (state !== 'Idle' && state !== 'Syncing' && state !== 'Retrying')) return state;
   return holds.some(({ kind }) => kind === 'paused') ? 'Paused' : 'Held';
 }
 
@@ -150,7 +150,7 @@ async function readSync(temporal: Client, connectionId: string): Promise<Sync> {
     readRetry(temporal, described),
   ]);
   if (asked === undefined) return { runId, state: 'Unknown', retry, resources: {} };
-  const { since, nextCycleAt, holds: _holds, ...about } = asked;
+  const { since, nextCycleAt, holds: _holds, retrying: _retrying, ...about } = asked;
   return {
     runId,
     ...about,

@@ -31,6 +31,8 @@ function stateSentence(status: Summarized, now: Date): string | undefined {
     NotStarted: 'No sync was started yet.',
     Unknown: 'It runs, but no Worker answers: start one, or look at its logs.',
     Syncing: syncingSentence(status),
+    // Its next attempt is just being made.
+    Retrying: syncingSentence(status),
     Idle: idleSentence(status),
     Completed: `Completed${on}.`,
     Failed: failure?.message ?? 'It failed.',

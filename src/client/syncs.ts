@@ -1,14 +1,14 @@
 /** Starting, asking and steering the sync of a connection. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { DEFAULT_RESOURCES, withParents } from '../spec/resources.js';
-import { BEFORE_WALKS, sharedTurns } from '../spec/fairness.js';
 import {
   holdsChangedSignal,
   keepSubscribedId,
+  keepSubscribedStart,
   retryNowSignal,
   syncConnectionId,
+  syncConnectionStart,
   syncNowSignal,
-  syncStartedSignal,
 } from '../workflows/messages.js';
 import type { Connection } from '../store/index.js';
 import type { SyncConnectionInput } from '../workflows/messages.js';
@@ -33,17 +33,11 @@ export function createSyncs(context: ClientContext): Syncs {
   const holdsChanged = (id: string) => ignoreNotRunning(callTemporal(id, () => syncOf(id).signal(holdsChangedSignal)));
 
   /** With a Signal: one that is just ending, because the sync before was cancelled, begins anew. */
-  async function subscribe({ connectionId: id, targetSystem: slug }: Connection, everyMs: number | undefined) {
+  async function subscribe(connection: Connection, everyMs: number | undefined) {
+    const { connectionId: id, targetSystem: slug } = connection;
     if (!context.webhooks || everyMs === undefined || targetSystems.get(slug).webhooks !== true) return;
     await callTemporal(id, () =>
-      temporal.workflow.signalWithStart('keepSubscribed', {
-        workflowId: keepSubscribedId(id),
-        taskQueue,
-        args: [{ connectionId: id }],
-        staticSummary: `webhooks of ${id} (${slug})`,
-        signal: syncStartedSignal,
-        priority: { ...sharedTurns(id), priorityKey: BEFORE_WALKS },
-      }),
+      temporal.workflow.signalWithStart('keepSubscribed', keepSubscribedStart(connection, taskQueue)),
     );
   }
 
@@ -55,13 +49,7 @@ export function createSyncs(context: ClientContext): Syncs {
       const input: SyncConnectionInput = { connectionId: id, resources: withParents(resources), everyMs };
       try {
         const handle = await callTemporal(id, () =>
-          temporal.workflow.start('syncConnection', {
-            workflowId,
-            taskQueue,
-            args: [input],
-            staticSummary: `${id} (${connection.targetSystem})`,
-            priority: sharedTurns(id),
-          }),
+          temporal.workflow.start('syncConnection', syncConnectionStart(connection, input, taskQueue)),
         );
         const detail = { resources: input.resources, everyMs, runId: handle.firstExecutionRunId };
         await store.journal.add({ connectionId: id, actor, action: 'sync.started', detail });

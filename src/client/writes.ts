@@ -101,9 +101,14 @@ export function createWrites(context: ClientContext): WriteCalls {
   }
 
   /** Also wakes one that runs: whatever was changed, the store tells it. */
-  async function run(of: WriteRecordInput, operation: string): Promise<void> {
-    await callTemporal(of.connectionId, () =>
-      temporal.workflow.signalWithStart('writeRecord', writeRecordStart(of, operation, taskQueue)),
+  async function run(write: Write): Promise<void> {
+    const { connectionId, operation } = write;
+    const { targetSystem } = await findConnection(context, connectionId);
+    await callTemporal(connectionId, () =>
+      temporal.workflow.signalWithStart(
+        'writeRecord',
+        writeRecordStart({ ...write, targetSystem }, operation, taskQueue),
+      ),
     );
   }
 
@@ -122,13 +127,13 @@ export function createWrites(context: ClientContext): WriteCalls {
       }
       const { write } = found;
       // One whose Workflow could not be started the first time is started now.
-      if (write.state !== 'ended') await run(write, write.operation);
+      if (write.state !== 'ended') await run(write);
       return toStatus(write);
     },
 
     async writeMany(connectionId, batch) {
       const { batchId, writes } = parseInput(writeBatchInput, batch);
-      await findConnection(context, connectionId);
+      const { targetSystem } = await findConnection(context, connectionId);
       const of = { connectionId, batchId };
       const reused = await store.writes.addBatch(of, writes, actor);
       if (reused !== undefined) {
@@ -139,7 +144,7 @@ export function createWrites(context: ClientContext): WriteCalls {
         );
       }
       await callTemporal(connectionId, () =>
-        temporal.workflow.signalWithStart('writeBatch', writeBatchStart(of, taskQueue)),
+        temporal.workflow.signalWithStart('writeBatch', writeBatchStart({ ...of, targetSystem }, taskQueue)),
       );
       return store.writes.countBatch(of);
     },
@@ -173,7 +178,7 @@ export function createWrites(context: ClientContext): WriteCalls {
       if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, actor }))) {
         throw new MaesnSyncError('Refused', `Write ${idempotencyKey} of connection ${connectionId} is not undecided.`);
       }
-      await run(write, write.operation);
+      await run(write);
       return toStatus(await find(connectionId, idempotencyKey));
     },
 

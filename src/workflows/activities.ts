@@ -65,6 +65,12 @@ export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites
     retry: STORE_RETRY_POLICY,
   });
 
+/** Asks Temporal about its own Workflow. Somebody waits: after two tries it goes without. */
+export const { readRetry } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '15 seconds',
+  retry: { maximumAttempts: 2 },
+});
+
 /** Sends to the application: waited for without end, since its events come in order. */
 export const { deliverEvents } = proxyActivities<Activities>({
   // Far above the minute that it delivers and the 15 seconds of the request that may then be in flight.
