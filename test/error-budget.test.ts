@@ -196,7 +196,9 @@ describe('whoever looks', () => {
     );
     expect(retry.nextAttemptAt.getTime() - Date.now()).toBeGreaterThan(HOUR_MS - 60_000);
     expect(summary).toContain('the target system might block the key; it goes on by itself');
-    expect((await harness.sync.stuck()).map(({ connection }) => connection.connectionId)).toContain(connectionId);
+    await waitFor('it is listed', async () =>
+      (await harness.sync.stuck()).some(({ connection }) => connection.connectionId === connectionId),
+    );
     expect(harness.sandbox.requests).toEqual([]);
     await harness.sync.cancelSync(connectionId);
   });

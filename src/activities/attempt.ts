@@ -1,10 +1,11 @@
 /**
  * One attempt of an Activity that calls Maesn: what earlier attempts met is in its heartbeat details, which travel
- * with every failure and outlive the Worker. When it has failed three times in a row it tells its Workflow, once, and once
- * more when it gets on again.
+ * with every failure and outlive the Worker. When it has failed three times in a row, or waits for long, it tells its Workflow,
+ * once, and once more when it gets on again.
  */
 import { ApplicationFailure, activityInfo, cancellationDetails, heartbeat } from '@temporalio/activity';
 import { z } from 'zod';
+import { LONG_WAIT_MS, isStuck } from '../spec/retry.js';
 import { isFailureDetails } from '../workflows/messages.js';
 import type { AttemptCounts, RetryingReport } from '../workflows/messages.js';
 import {
@@ -17,7 +18,7 @@ import {
   workerShutdown,
 } from './failure.js';
 import type { FailureAbout } from './failure.js';
-import { STUCK_AFTER, tellProgressed, tellRetrying } from './tell-workflow.js';
+import { tellProgressed, tellRetrying } from './tell-workflow.js';
 
 const progressSchema = z.object({
   /** Failures in a row, per failure type. */
@@ -26,8 +27,8 @@ const progressSchema = z.object({
   retries: z.number().default(0),
   /** ISO 8601: of the first of those in a row. */
   failingSince: z.string().optional(),
-  /** The Workflow was told that it fails again and again. */
-  told: z.boolean().default(false),
+  /** What the Workflow was told: that it fails again and again, or that the next attempt is long in coming. */
+  told: z.enum(['nothing', 'waits', 'fails']).default('nothing'),
   page: z.number().optional(),
   totalPages: z.number().optional(),
   task: z.object({ page: z.number(), taskId: z.string() }).optional(),
@@ -71,7 +72,7 @@ const TELL_EVERY_MS = 500;
 /** `before`: what an Activity had met in whose place this one was begun. */
 export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, before?: AttemptCounts): Attempt {
   const earlier: unknown = activityInfo().heartbeatDetails;
-  let progress: Progress = parseProgress(earlier ?? before) ?? { failures: {}, retries: 0, told: false };
+  let progress: Progress = parseProgress(earlier ?? before) ?? { failures: {}, retries: 0, told: 'nothing' };
   let beatAt = -Infinity;
   const beat = () => {
     beatAt = performance.now();
@@ -109,15 +110,19 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
     return failure;
   }
 
-  /** One Signal for a row of failures. One that was lost is sent again with the next failure. */
+  /** One Signal for a row of failures, or two where it waited long before. One that was lost is sent again with the next failure. */
   async function tellIfStuck(failure: ApplicationFailure, explain: AttemptAbout['explain']): Promise<void> {
     const { failures: perType, failingSince, told } = progress;
     const failures = Object.values(perType).reduce((sum, of) => sum + of, 0);
-    if (told || failures < STUCK_AFTER || failingSince === undefined || isFinal(failure)) return;
+    if (told === 'fails' || failingSince === undefined || isFinal(failure)) return;
+    const tells = isStuck(failures) ? 'fails' : 'waits';
+    const { nextRetryDelay } = failure;
+    const isLong = typeof nextRetryDelay === 'number' && nextRetryDelay >= LONG_WAIT_MS;
+    if (tells === told || (tells === 'waits' && !isLong)) return;
     const reported = toReport(failure);
     const incidentId = await explain?.(reported.type).catch(() => undefined);
     const report = { ...reported, failures, since: failingSince, incidentId };
-    if (await tellRetrying(report)) change({ told: true });
+    if (await tellRetrying(report)) change({ told: tells });
   }
 
   return {
@@ -128,9 +133,9 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
       change(changes);
     },
     async progressed(changes = {}) {
-      const wasTold = progress.told;
+      const wasTold = progress.told !== 'nothing';
       change({ ...changes, failures: {}, failingSince: undefined });
-      if (wasTold && (await tellProgressed())) change({ told: false });
+      if (wasTold && (await tellProgressed())) change({ told: 'nothing' });
     },
     async toFailure(error, { hears, explain, ...about } = {}) {
       if (cancellationDetails()?.workerShutdown === true) return workerShutdown();

@@ -1,11 +1,11 @@
 /** Telling the application: an event in the outbox, and the Workflow that delivers it. */
 import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
+import { STUCK_AFTER } from '../spec/retry.js';
 import type { NewEvent } from '../store/index.js';
 import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { STUCK_AFTER } from './tell-workflow.js';
 
 /** How often what nobody has fetched is cleared away. */
 const PRUNE_EVERY_MS = 10 * 60_000;

@@ -3,9 +3,6 @@ import { activityInfo, getClient } from '@temporalio/activity';
 import { progressedSignal, retryingSignal } from '../workflows/messages.js';
 import type { RetryingReport } from '../workflows/messages.js';
 
-/** As many failures in a row, of whatever type, and a person may want to know. */
-export const STUCK_AFTER = 3;
-
 /** The server is asked for one thing only. What is not told now is told at the next occasion. */
 const TELL_WITHIN_MS = 5_000;
 

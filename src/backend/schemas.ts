@@ -183,6 +183,7 @@ export const syncStatus = z
       'Idle',
       'Syncing',
       'Retrying',
+      'Waiting',
       'AwaitingReauthorization',
       'Paused',
       'Held',
@@ -219,6 +220,7 @@ export const syncStatus = z
         nextAttemptAt: time,
         errors: entries,
         downstreamErrors: entries,
+        incidentId: count.optional().meta({ description: 'What explains it, and concerns others too.' }),
       })
       .optional(),
     failure: z.object({ type: z.string(), message: z.string() }).optional(),

@@ -1,4 +1,5 @@
 /** What is told of a request that fails again and again, for the Temporal UI: what, why, since when, until when, and who must act. */
+import { isStuck } from './retry.js';
 import { BACKOFF_COEFFICIENT, errorRule, isFailureType } from './error-guide.js';
 import type { FailureType } from './error-guide.js';
 
@@ -28,6 +29,11 @@ const OURS: Readonly<Record<string, readonly [who: string, advice: string]>> = {
   Unexpected: ['You', 'It is neither Maesn nor the target system: look at Postgres, and at the log of the Worker.'],
 };
 
+/** `Retrying`: three failures in a row, or more. `Waiting`: fewer, and the next attempt is long in coming. */
+export function stateOfRetry({ failures }: Pick<FailingRequest, 'failures'>): 'Retrying' | 'Waiting' {
+  return isStuck(failures) ? 'Retrying' : 'Waiting';
+}
+
 /** Markdown. `doing`: what the Workflow cannot go on with, such as "Pulling `invoices`". */
 export function describeRetrying(doing: string, failing: FailingRequest): string {
   const { type, failures, since, nextAttemptAt, incidentId } = failing;
@@ -35,9 +41,9 @@ export function describeRetrying(doing: string, failing: FailingRequest): string
     ? [WHO_ACTS[type] ?? 'You', errorRule(type).advice]
     : (OURS[type] ?? ['You', 'Look at the log of the Worker.']);
   return [
-    `**Retrying** since ${since}. ${doing}.`,
+    `**${stateOfRetry(failing)}** since ${since}. ${doing}.`,
     [
-      `- **What failed:** ${whatFailed(failing)}, ${failures} times in a row.`,
+      `- **What failed:** ${whatFailed(failing)}, ${failures === 1 ? 'once' : `${failures} times in a row`}.`,
       `- **Next attempt:** ${nextAttemptAt === undefined ? 'soon' : `at ${nextAttemptAt}`}; should it fail too, ${BACKOFF_COEFFICIENT} times as long after that one, at most an hour. _Pending Activities_ has the count and the time of the one that is waited for now.`,
       `- **Who must act:** ${who}. ${advice}`,
       ...(incidentId === undefined ? [] : [`- **Part of incident ${incidentId}**, which concerns others too.`]),

@@ -39,6 +39,16 @@ export function retryDelayMs(input: RetryDelayInput): number {
   return Math.max(MINIMUM_DELAY_MS, Math.round(delay / (input.timeScale ?? 1)));
 }
 
+/** As many failures in a row, of whatever type, and a person may want to know. */
+export const STUCK_AFTER = 3;
+
+/** And so after the first, when the next attempt is so far away: a `Retry-After`, or an error budget. */
+export const LONG_WAIT_MS = 5 * 60_000;
+
+export function isStuck(failuresInARow: number): boolean {
+  return failuresInARow >= STUCK_AFTER;
+}
+
 /** Whether the n-th failure in a row of this type is tried again at all. */
 export function isRetried(type: FailureType, failureCount: number): boolean {
   const rule = errorRule(type);

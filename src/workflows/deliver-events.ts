@@ -1,5 +1,5 @@
 import { continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
-import { describeRetrying } from '../spec/retry-text.js';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import { deliverEvents as deliver } from './activities.js';
 import { eventsAddedSignal } from './messages.js';
 import type { DeliverEventsInput } from './messages.js';
@@ -36,7 +36,8 @@ export async function deliverEvents(input: DeliverEventsInput): Promise<{ readon
 
   function show(): void {
     const { report } = retrying;
-    if (report !== undefined) return shown.show('Retrying', describeRetrying(`Delivering the events of ${of}`, report));
+    if (report !== undefined)
+      return shown.show(stateOfRetry(report), describeRetrying(`Delivering the events of ${of}`, report));
     shown.show(
       'Delivering',
       `Events of ${of}, in order; ${delivered} delivered since ${workflowInfo().startTime.toISOString()}. ` +

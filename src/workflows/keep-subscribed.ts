@@ -6,7 +6,7 @@ import {
   continueAsNew,
   setHandler,
 } from '@temporalio/workflow';
-import { describeRetrying } from '../spec/retry-text.js';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import { endSubscriptions, renewSubscriptions } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
 import { causeOf, endedByCancellation } from './failures.js';
@@ -81,7 +81,7 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
   function show(): void {
     const { report } = retrying;
     if (report === undefined) shown.show('Idle', details);
-    else shown.show('Retrying', describeRetrying('Having Maesn call us', report));
+    else shown.show(stateOfRetry(report), describeRetrying('Having Maesn call us', report));
   }
 
   function describe(subscriptions: number, comeBackInMs: number): string {

@@ -81,8 +81,8 @@ export type SyncReport = {
   readonly resources: Partial<Record<Resource, ResourceReport>>;
 };
 
-/** `Retrying`: three failures in a row, and nothing since. `Paused`: a person has placed a hold; `Held`: only maesn-sync itself has. */
-export type SyncState = 'Idle' | 'Syncing' | 'Retrying' | 'AwaitingReauthorization' | 'Paused' | 'Held';
+/** `Retrying`: three failures in a row, and nothing since. `Waiting`: fewer, and the next attempt is minutes away or more. `Paused`: a person has placed a hold; `Held`: only maesn-sync itself has. */
+export type SyncState = 'Idle' | 'Syncing' | 'Retrying' | 'Waiting' | 'AwaitingReauthorization' | 'Paused' | 'Held';
 
 export interface SyncConnectionStatus {
   readonly state: SyncState;
@@ -97,7 +97,7 @@ export interface SyncConnectionStatus {
   readonly nextCycleAt?: string | undefined;
   readonly resources: Partial<Record<Resource, ResourceReport>>;
   readonly lastReport?: SyncReport | undefined;
-  /** While it is `Retrying`. */
+  /** While it is `Retrying` or `Waiting`. */
   readonly retrying?: RetryingReport | undefined;
   /** How many cycles in a row have brought nothing at all: with each, the next is later. */
   readonly failedCycles?: number | undefined;
@@ -153,7 +153,7 @@ export interface ReauthorizationSettled {
 
 /** Makes a failed request that waits for its next attempt now. One that is under way is let be. */
 export const retryNowSignal = defineSignal('retryNow');
-/** From an Activity of the Workflow itself: it has failed three times in a row. */
+/** From an Activity of the Workflow itself: it has failed three times in a row, or waits long for its next attempt. */
 export const retryingSignal = defineSignal<[RetryingReport]>('retrying');
 /** From the same one: it gets on again. */
 export const progressedSignal = defineSignal('progressed');

@@ -1,5 +1,5 @@
 import { CancellationScope, condition, isCancellation, setHandler } from '@temporalio/workflow';
-import { describeRetrying } from '../spec/retry-text.js';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import {
   checkLogin,
   openReauthorization,
@@ -112,7 +112,7 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
     status = { ...status, ...changes, ...(moved ? { since: now() } : {}) };
     const { report } = retrying;
     if (report !== undefined)
-      return shown.show('Retrying', describeRetrying('Asking Maesn whether it takes the login', report));
+      return shown.show(stateOfRetry(report), describeRetrying('Asking Maesn whether it takes the login', report));
     shown.show(
       'AwaitingReauthorization',
       [

@@ -8,7 +8,7 @@ import { progressedSignal, retryNowSignal, retryingSignal } from './messages.js'
 import type { AttemptCounts, RetryingReport } from './messages.js';
 
 export interface Retrying {
-  /** Set while the Activity that runs has failed three times in a row. */
+  /** Set while the Activity that runs has failed three times in a row, or waits for long. */
   readonly report: RetryingReport | undefined;
   /**
    * Runs an Activity, which may be begun anew: what its attempts had met goes along, so that "retry now" changes when the

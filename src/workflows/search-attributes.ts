@@ -18,6 +18,8 @@ export const MAESN_STATES = [
   'Idle',
   /** A request has failed three times in a row, and nothing has come since. */
   'Retrying',
+  /** One has failed once or twice, and its next attempt is minutes or hours away: the target system wants that. */
+  'Waiting',
   /** The end user must sign in again. */
   'AwaitingReauthorization',
   /** A person has placed a hold. */

@@ -1,7 +1,7 @@
 /** What a sync knows of itself; status, report and the text in the Temporal UI are all derived from it. */
 import { meansNotOffered } from '../spec/capabilities.js';
 import { isFailureType } from '../spec/error-guide.js';
-import { describeRetrying } from '../spec/retry-text.js';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import type { Resource } from '../spec/resources.js';
 import type { FailureCause } from './failures.js';
 import type {
@@ -43,7 +43,7 @@ export function createSyncState(input: SyncConnectionInput) {
   function state(): SyncState {
     if (holds.length > 0) return holds.some(({ kind }) => kind === 'paused') ? 'Paused' : 'Held';
     if (isAwaiting) return 'AwaitingReauthorization';
-    if (retrying !== undefined) return 'Retrying';
+    if (retrying !== undefined) return stateOfRetry(retrying);
     return startedAt !== undefined || isPulling ? 'Syncing' : 'Idle';
   }
 
@@ -72,7 +72,7 @@ export function createSyncState(input: SyncConnectionInput) {
       nextCycleAt: startedAt === undefined && dueAt !== undefined ? new Date(dueAt).toISOString() : undefined,
       resources: Object.fromEntries(resources),
       lastReport,
-      retrying: state() === 'Retrying' ? retrying : undefined,
+      retrying: holds.length > 0 || isAwaiting ? undefined : retrying,
       failedCycles,
     };
   }
@@ -194,6 +194,7 @@ function describe(status: SyncConnectionStatus): string {
     Idle: `${failedCycles === 0 ? '' : `Asked less often: ${failedCycles} failed cycles in a row. `}The next cycle starts at ${nextCycleAt ?? 'once'}.`,
     Syncing: `${doing}.`,
     Retrying: '',
+    Waiting: '',
     AwaitingReauthorization: `Stopped at \`${resource ?? '...'}\`: the end user must sign in again, and the application was told. It goes on at the same page.`,
     Paused: `Paused: ${held}`,
     Held: `Held: ${held}`,

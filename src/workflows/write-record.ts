@@ -1,5 +1,5 @@
 import { CancellationScope, CancelledFailure, allHandlersFinished, condition, setHandler } from '@temporalio/workflow';
-import { describeRetrying } from '../spec/retry-text.js';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import {
   endWrite,
   giveUpWrite,
@@ -143,7 +143,8 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
     const which = `Write \`${idempotencyKey}\` of connection \`${connectionId}\``;
     const { doing, since } = status;
     const { report } = retrying;
-    if (report !== undefined) return shown.show('Retrying', describeRetrying(`${which}: ${WORDS[doing]}`, report));
+    if (report !== undefined)
+      return shown.show(stateOfRetry(report), describeRetrying(`${which}: ${WORDS[doing]}`, report));
     const lines = [`**${WORDS[doing]}** since ${since}.`, `${which}.`, about];
     shown.show(STATES[doing], lines.filter((line) => line !== '').join('\n\n'));
   }
