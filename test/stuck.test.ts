@@ -131,9 +131,9 @@ it('the Temporal UI says what waits, why, since when, until when, and who must a
   const id = await start((account) => account.fault({ page: 2, times: Infinity, answer: RATE_LIMIT }), 'xero');
   await becomes(id, 'Retrying');
   const details = await readDetails(harness.temporal, syncConnectionId(id));
-  expect(details).toMatch(/^\*\*Retrying\*\* since 20\S+Z\. Pulling `items`\./);
+  expect(details).toMatch(/^\*\*Retrying\*\* since 20[-\d: ]+ UTC\. Pulling `items`\./);
   expect(details).toMatch(/`GET \/accounting\/items`, page 2 was answered 429 \(TooManyRequests\), 3 times in a row\./);
-  expect(details).toMatch(/Next attempt:\*\* at 20\S+Z;/);
+  expect(details).toMatch(/Next attempt:\*\* 20[-\d: ]+ UTC\./);
   expect(details).toContain('Nobody. The target system’s rate limit is used up; it goes on by itself.');
   expect(details).toContain('`retryNow`');
   const { typedSearchAttributes } = await harness.temporal.workflow.getHandle(syncConnectionId(id)).describe();

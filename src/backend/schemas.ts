@@ -10,6 +10,7 @@ import {
   pauseOptions,
   recordKey,
   resourceName,
+  retryTargetSystemOptions,
   startSyncOptions,
 } from '../client/inputs.js';
 import {
@@ -116,6 +117,10 @@ export const writesQuery = z.strictObject({
 
 export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
 export const startSync = startSyncOptions.meta({ id: 'StartSync' });
+export const retryTargetSystem = retryTargetSystemOptions.meta({ id: 'RetryTargetSystem' });
+export const retryingTargetSystem = z
+  .object({ workflowId: z.string(), waiting: count.meta({ description: 'How many will be told.' }) })
+  .meta({ id: 'RetryingTargetSystem' });
 export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
 export const decideDeletes = decideDeletesOptions.meta({ id: 'DecideDeletes' });
 export const newKey = z.strictObject({ accountKey }).meta({ id: 'NewAccountKey' });

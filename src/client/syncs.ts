@@ -5,7 +5,6 @@ import {
   holdsChangedSignal,
   keepSubscribedId,
   keepSubscribedStart,
-  retryNowSignal,
   syncConnectionId,
   syncConnectionStart,
   syncNowSignal,
@@ -21,7 +20,7 @@ import type { MaesnSync } from '../client.js';
 
 type Syncs = Pick<
   MaesnSync,
-  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'decideDeletes' | 'syncNow' | 'retryNow' | 'cancelSync'
+  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'decideDeletes' | 'syncNow' | 'cancelSync'
 >;
 
 export function createSyncs(context: ClientContext): Syncs {
@@ -101,20 +100,6 @@ export function createSyncs(context: ClientContext): Syncs {
       await find(id);
       await callTemporal(id, () => syncOf(id).signal(syncNowSignal));
       await store.journal.add({ connectionId: id, actor, action: 'sync.asked_for' });
-    },
-
-    async retryNow(id) {
-      const connection = await find(id);
-      const { retry } = await callTemporal(id, () => readSyncStatus(temporal, store, connection));
-      if (retry === undefined) throw new MaesnSyncError('Refused', `Nothing of connection ${id} waits for a retry.`);
-      await callTemporal(id, () => syncOf(id).signal(retryNowSignal));
-      const { type, failures, resource, page } = retry;
-      await store.journal.add({
-        connectionId: id,
-        actor,
-        action: 'sync.retried',
-        detail: { type, failures, resource, page },
-      });
     },
 
     async cancelSync(id) {

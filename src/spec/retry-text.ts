@@ -1,6 +1,6 @@
 /** What is told of a request that fails again and again, for the Temporal UI: what, why, since when, until when, and who must act. */
 import { isStuck } from './retry.js';
-import { BACKOFF_COEFFICIENT, errorRule, isFailureType } from './error-guide.js';
+import { errorRule, isFailureType } from './error-guide.js';
 import type { FailureType } from './error-guide.js';
 
 export interface FailingRequest {
@@ -41,15 +41,20 @@ export function describeRetrying(doing: string, failing: FailingRequest): string
     ? [WHO_ACTS[type] ?? 'You', errorRule(type).advice]
     : (OURS[type] ?? ['You', 'Look at the log of the Worker.']);
   return [
-    `**${stateOfRetry(failing)}** since ${since}. ${doing}.`,
+    `**${stateOfRetry(failing)}** since ${moment(since)}. ${doing}.`,
     [
       `- **What failed:** ${whatFailed(failing)}, ${failures === 1 ? 'once' : `${failures} times in a row`}.`,
-      `- **Next attempt:** ${nextAttemptAt === undefined ? 'soon' : `at ${nextAttemptAt}`}; should it fail too, ${BACKOFF_COEFFICIENT} times as long after that one, at most an hour. _Pending Activities_ has the count and the time of the one that is waited for now.`,
+      `- **Next attempt:** ${nextAttemptAt === undefined ? 'soon' : moment(nextAttemptAt)}. Should it fail too, the next ones are further and further apart: _Pending Activities_ has the count, and the time of the one that is waited for now.`,
       `- **Who must act:** ${who}. ${advice}`,
       ...(incidentId === undefined ? [] : [`- **Part of incident ${incidentId}**, which concerns others too.`]),
       '- **To not wait:** send the Signal `retryNow`. Nothing is lost by it: neither the page, nor the count.',
     ].join('\n'),
   ].join('\n\n');
+}
+
+/** `2026-11-23 07:31:04 UTC` */
+function moment(time: string): string {
+  return `${time.slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 function whatFailed({ type, request, status, page }: FailingRequest): string {

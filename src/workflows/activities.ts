@@ -3,7 +3,7 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import { BEFORE_WALKS } from '../spec/fairness.js';
-import { MAESN_RETRY_POLICY } from '../spec/retry.js';
+import { DELIVERY_RETRY_POLICY, MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
 export const { checkLogin, lookUpWrite, pollWriteTask, probeConnection, pullResource, renewSubscriptions, sendWrite } =
@@ -77,14 +77,14 @@ export const { deliverEvents } = proxyActivities<Activities>({
   startToCloseTimeout: '5 minutes',
   // As above.
   heartbeatTimeout: '15 seconds',
-  retry: {
-    // A receiver that is being deployed is back in seconds.
-    initialInterval: '5 seconds',
-    backoffCoefficient: 2,
-    // Whoever has repaired the receiver sees within ten minutes that it works.
-    maximumInterval: '10 minutes',
-    // And no maximumAttempts: no event is given up.
-  },
+  retry: DELIVERY_RETRY_POLICY,
+});
+
+/** Walks through a list, half a minute at a time. */
+export const { retrySome } = proxyActivities<Activities>({
+  startToCloseTimeout: '2 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: STORE_RETRY_POLICY,
 });
 
 /** What a webhook hints at is little, and the application waits for it. */

@@ -415,6 +415,60 @@ export type WriteBatchReport = Readonly<
 
 export const writeBatchQuery = defineQuery<WriteBatchReport | undefined>('status');
 
+// --- retryTargetSystem ------------------------------------------------------------------------------------------
+
+/** One at a time for each target system; of each task queue, since several may share a namespace. */
+export function retryTargetSystemId(targetSystem: string, taskQueue: string): string {
+  return `retry/@${taskQueue}/${targetSystem}`;
+}
+
+export interface RetryTargetSystemInput {
+  readonly targetSystem: string;
+  /** Milliseconds over which they are spread. */
+  readonly overMs: number;
+  /** Who has asked for it, for the journal. */
+  readonly by: string;
+  /** Carried from run to run: until when, in ms since 1970, the last Workflow that was told, and how many were. */
+  readonly until?: number | undefined;
+  readonly after?: string | undefined;
+  readonly told?: number | undefined;
+}
+
+export interface RetryTargetSystemReport {
+  readonly told: number;
+  /** Absent: not known yet. */
+  readonly left?: number | undefined;
+}
+
+export function retryTargetSystemStart(input: RetryTargetSystemInput, taskQueue: string) {
+  const { targetSystem } = input;
+  const args: [RetryTargetSystemInput] = [input];
+  return {
+    taskQueue,
+    workflowId: retryTargetSystemId(targetSystem, taskQueue),
+    args,
+    staticSummary: `retry now what retries of ${targetSystem}`,
+    typedSearchAttributes: searchAttributesOf({ connectionId: null, targetSystem }, 'Syncing'),
+  };
+}
+
+export const retryTargetSystemQuery = defineQuery<RetryTargetSystemReport>('status');
+
+export interface RetrySomeInput {
+  readonly targetSystem: string;
+  readonly by: string;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly after?: string | undefined;
+}
+
+export interface RetrySomeResult {
+  readonly after: string | undefined;
+  readonly told: number;
+  readonly left: number;
+  readonly nextInMs: number;
+}
+
 // --- what Activities take and give ----------------------------------------------------------------------------
 
 export interface PullResourceInput extends TriedBefore {

@@ -54,3 +54,12 @@ export function searchAttributesOf({ connectionId, targetSystem }: SearchedBy, s
     ...(targetSystem === undefined ? [] : [{ key: MAESN_TARGET_SYSTEM, value: targetSystem }]),
   ];
 }
+
+/** Temporal's query for what retries: of one connection, or of one target system. Neither holds a quote. */
+export function retryingOf(of: { readonly connectionId: string } | { readonly targetSystem: string }): string {
+  const whose =
+    'connectionId' in of
+      ? `${MAESN_CONNECTION.name} = '${of.connectionId}'`
+      : `${MAESN_TARGET_SYSTEM.name} = '${of.targetSystem}'`;
+  return `ExecutionStatus = 'Running' AND ${MAESN_STATE.name} = 'Retrying' AND ${whose}`;
+}

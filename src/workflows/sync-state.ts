@@ -201,7 +201,8 @@ function describe(status: SyncConnectionStatus): string {
   }[state];
   const rows = Object.entries(resources).map(
     ([name, { status: of, pages, records, failure }]) =>
-      `| ${name} | ${of} | ${pages} | ${records} | ${failure?.message.replaceAll('|', '/') ?? ''} |`,
+      // Of what is under way the store knows more.
+      `| ${name} | ${of} | ${of === 'syncing' ? '…' : pages} | ${of === 'syncing' ? '…' : records} | ${failure?.message.replaceAll('|', '/') ?? ''} |`,
   );
   return [
     retrying === undefined ? `**${state}** since ${since}. ${why}` : describeRetrying(doing, retrying),
