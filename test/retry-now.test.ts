@@ -1,4 +1,5 @@
 /** "Retry now": of one connection with all its Workflows, and of a whole target system, spread over a time. */
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deliverEventsId, retryTargetSystemId, syncConnectionId, writeRecordId } from '../src/workflows/messages.js';
 import { MAESN_STATE } from '../src/workflows/search-attributes.js';
@@ -27,8 +28,13 @@ afterAll(async () => {
 });
 
 const isRetrying = async (workflowId: string) => {
-  const { typedSearchAttributes } = await harness.temporal.workflow.getHandle(workflowId).describe();
-  return typedSearchAttributes.get(MAESN_STATE) === 'Retrying';
+  try {
+    const { typedSearchAttributes } = await harness.temporal.workflow.getHandle(workflowId).describe();
+    return typedSearchAttributes.get(MAESN_STATE) === 'Retrying';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 };
 
 /** Whose next attempt is an hour away. */
