@@ -6,16 +6,24 @@ import { BEFORE_WALKS } from '../spec/fairness.js';
 import { DELIVERY_RETRY_POLICY, MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
-export const { checkLogin, lookUpWrite, pollWriteTask, probeConnection, pullResource, renewSubscriptions, sendWrite } =
-  proxyActivities<Activities>({
-    // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
-    startToCloseTimeout: '10 minutes',
-    // Five heartbeats may be missed before a Worker is taken for dead.
-    heartbeatTimeout: '15 seconds',
-    retry: MAESN_RETRY_POLICY,
-    // The page in flight is written or not written when the Workflow goes on, never both.
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  });
+export const {
+  reviewIncidents,
+  checkLogin,
+  lookUpWrite,
+  pollWriteTask,
+  probeConnection,
+  pullResource,
+  renewSubscriptions,
+  sendWrite,
+} = proxyActivities<Activities>({
+  // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
+  startToCloseTimeout: '10 minutes',
+  // Five heartbeats may be missed before a Worker is taken for dead.
+  heartbeatTimeout: '15 seconds',
+  retry: MAESN_RETRY_POLICY,
+  // The page in flight is written or not written when the Workflow goes on, never both.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
 
 /** Calls Maesn too, but nobody waits for it: what cannot be ended within the hour expires by itself. */
 export const { endSubscriptions } = proxyActivities<Activities>({

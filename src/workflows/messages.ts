@@ -415,6 +415,26 @@ export type WriteBatchReport = Readonly<
 
 export const writeBatchQuery = defineQuery<WriteBatchReport | undefined>('status');
 
+// --- watchIncidents ---------------------------------------------------------------------------------------------
+
+/** One; of each task queue, since several may share a namespace. */
+export function watchIncidentsId(taskQueue: string): string {
+  return `incidents/@${taskQueue}`;
+}
+
+/** How everybody starts it who may; the Signal also reaches one that is just ending. */
+export function watchIncidentsStart(taskQueue: string) {
+  return {
+    taskQueue,
+    workflowId: watchIncidentsId(taskQueue),
+    signal: incidentOpenedSignal,
+    staticSummary: 'whether incidents are over',
+    typedSearchAttributes: searchAttributesOf({ connectionId: null }, 'Idle'),
+  };
+}
+
+export const incidentOpenedSignal = defineSignal('incidentOpened');
+
 // --- retryTargetSystem ------------------------------------------------------------------------------------------
 
 /** One at a time for each target system; of each task queue, since several may share a namespace. */
