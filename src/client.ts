@@ -11,6 +11,7 @@ import { createEvents } from './client/events.js';
 import { createLogins } from './client/logins.js';
 import type { SyncStatus } from './client/status.js';
 import { readStuck } from './client/stuck.js';
+import { createRetries } from './client/retries.js';
 import { createResources } from './client/resources.js';
 import { createSyncs } from './client/syncs.js';
 import { createWebhooks } from './client/webhooks.js';
@@ -62,6 +63,12 @@ export interface StartedSync {
   readonly runId: string;
   /** `true`: a sync of this connection was running already, and goes on as it was. */
   readonly alreadyRunning: boolean;
+}
+
+export interface RetryTargetSystemOptions {
+  readonly targetSystem: string;
+  /** Milliseconds, or `'10 minutes'`, which is the default; at most a day. */
+  readonly over?: number | string | undefined;
 }
 
 export interface Credentials {
@@ -179,8 +186,18 @@ export interface MaesnSync extends WriteCalls {
   decideDeletes(connectionId: string, options: { readonly decision: 'delete' | 'keep' }): Promise<void>;
   /** Starts the next cycle of a repeating sync now. Throws `SyncNotRunning`. */
   syncNow(connectionId: string): Promise<void>;
-  /** Makes a failed request that waits for its next attempt now. Throws `Refused` when none does. */
+  /**
+   * Makes what waits for its next attempt now: the sync's request, and whatever else of the connection is `Retrying`, such as a
+   * write, or an event that is not taken. Keeps the page and the count of failures. Throws `Refused` when nothing waits.
+   */
   retryNow(connectionId: string): Promise<void>;
+  /**
+   * The same of everything that is `Retrying` of one target system, one after the other and spread over a time. Returns at once;
+   * `waiting`: how many there are. Throws `Refused` when there are none, or when it is under way already.
+   */
+  retryTargetSystem(
+    options: RetryTargetSystemOptions,
+  ): Promise<{ readonly workflowId: string; readonly waiting: number }>;
   /** Ends the sync after the page in flight; the next one goes on from there. Throws `SyncNotRunning`. */
   cancelSync(connectionId: string): Promise<void>;
 
@@ -314,6 +331,7 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     close: async () => onClose?.(),
     ...createConnections(context),
     ...createSyncs(context),
+    ...createRetries(context),
     ...createLogins(context),
     ...createEvents(context),
     ...createResources(context),

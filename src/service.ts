@@ -1,4 +1,5 @@
 /** All of maesn-sync in one process: what it needs on this machine, a Worker, and the backend. */
+import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { startBackend } from './backend/index.js';
 import type { MaesnSync } from './client.js';
@@ -7,6 +8,7 @@ import type { Config } from './config.js';
 import { startEmbedded } from './embedded/index.js';
 import type { EmbeddedOptions } from './embedded/index.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
+import { requireSearchAttributes } from './search-attributes.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
 import { createSyncWorker } from './worker.js';
@@ -19,6 +21,7 @@ export interface Service {
   readonly config: Config;
   readonly sync: MaesnSync;
   readonly store: Store;
+  readonly temporal: Client;
   /** Of the backend, on this machine. */
   readonly url: string;
   readonly temporalUiUrl: string | undefined;
@@ -40,6 +43,7 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
     const { config, store, temporalUiUrl, description } = embedded;
     const { connection, client, namespace } = await connectWorker(config.env);
     closers.push(() => connection.close());
+    await requireSearchAttributes(connection, namespace);
 
     options.onProgress('Starting a Worker');
     const worker = await createSyncWorker({
@@ -61,7 +65,17 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
 
     const backend = await startBackend({ config, store, temporal: client, logger, temporalUiUrl, orAnyPort: true });
     closers.push(() => backend.close());
-    return { config, sync: backend.sync, store, url: backend.url, temporalUiUrl, description, running, stop };
+    return {
+      config,
+      sync: backend.sync,
+      store,
+      temporal: client,
+      url: backend.url,
+      temporalUiUrl,
+      description,
+      running,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -12,6 +12,7 @@ import { serveHealth } from './health.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
 import { PAGE_LIMIT } from './spec/resources.js';
+import { requireSearchAttributes } from './search-attributes.js';
 import { createTargetSystems } from './spec/target-systems.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/index.js';
@@ -93,6 +94,7 @@ export async function runWorker(given: Config, logger: Logger, stopped: Promise<
   try {
     const { connection, client, namespace } = await connectWorker(config.env);
     try {
+      await requireSearchAttributes(connection, namespace);
       const worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn });
       const health = await serveHealth(config.MAESN_SYNC_HEALTH_ADDRESS, { worker, store });
       logger.info({ namespace, taskQueue: worker.options.taskQueue, health: health?.url }, 'Worker started');

@@ -297,6 +297,7 @@ describe('the doctor', () => {
     expect(found.filter(({ result }) => result === 'ok').map(({ what }) => what.replace(/ at .*/, ''))).toEqual([
       'environment',
       'Temporal',
+      'search attributes',
       'Workers',
       'Maesn',
       'backend',

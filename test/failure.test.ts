@@ -15,15 +15,17 @@ describe('a failure of Maesn', () => {
     expect(failure.type).toBe(type);
     expect(failure.nonRetryable).toBe(!retried);
     expect(failure.nextRetryDelay !== undefined).toBe(retried);
-    expect(failure.message).toContain(`${type}: GET /accounting/invoices, page 12 answered 500.`);
-    expect(failure.message).toContain(retried ? '1 in a row; next attempt in ' : 'Not retried.');
+    expect(failure.message).toContain(`GET /accounting/invoices, page 12, answered 500`);
+    expect(failure.message).toContain(
+      retried ? ', for the first time in a row; the next attempt is in ' : ', and is not retried.',
+    );
     expect(failure.message).toContain(errorRule(type).advice);
   });
 
   it('is given up when the guide’s number of failures in a row is reached', () => {
     const failure = toApplicationFailure({ ...failed, type: 'InternalServerError' }, { ...about, failureCount: 12 });
     expect(failure.nonRetryable).toBe(true);
-    expect(failure.message).toContain('Given up after 12 in a row.');
+    expect(failure.message).toContain(' 12 times in a row, and is given up.');
   });
 
   it('keeps of what was said as much as Temporal keeps, and the target system’s words first', () => {

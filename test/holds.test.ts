@@ -150,7 +150,9 @@ it('a retry that waits is made now, when somebody asks for it, and only then', a
   });
   expect(stuck.retry).toMatchObject({ type: 'TooManyRequests', status: 429, failures: 1, resource: 'items', page: 1 });
   expect(stuck.summary).toMatch(/^429 from sevdesk, first time in a row, at items page 1; next attempt in (?:1h|59m)/);
-  expect((await harness.sync.stuck()).map(({ connection }) => connection.connectionId)).toContain(connectionId);
+  await waitFor('it is listed', async () =>
+    (await harness.sync.stuck()).some(({ connection }) => connection.connectionId === connectionId),
+  );
   await harness.sync.as('anna').retryNow(connectionId);
   await untilState(connectionId, 'Completed');
   await expect(harness.sync.retryNow(connectionId)).rejects.toMatchObject({ code: 'Refused' });

@@ -3,14 +3,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { INCIDENT_KINDS, incidentRule, isIncident, outcomeOf } from '../src/spec/incidents.js';
 import type { Outcome } from '../src/spec/incidents.js';
 import { FAILURE_TYPES } from '../src/spec/error-guide.js';
-import { deliverIncidentsId } from '../src/workflows/messages.js';
+import { deliverIncidentsId, watchIncidentsId, watchIncidentsStart } from '../src/workflows/messages.js';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { runCli } from './support/cli.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { readEvents } from './support/history.js';
 import { startReceiver } from './support/receiver.js';
 import type { Receiver } from './support/receiver.js';
+import { createSkippingClient } from './support/skipping-client.js';
 import { openTestStore } from './support/store.js';
 import { waitFor } from './support/wait.js';
 
@@ -61,6 +63,29 @@ describe('the store', () => {
     expect(await store.incidents.open()).toMatchObject([
       { kind: 'api_key_refused', targetSystem: null, connections: 40 },
     ]);
+    await store.close();
+  });
+
+  it('of a thousand connections that are refused within minutes is one, and concerns all of them', async () => {
+    const { store, query, note } = await withConnections(0);
+    await query(
+      `insert into maesn_sync.connections (id, target_system, status, key_version) select 'xero-' || n, 'xero', 'active', 1 from generate_series(0, 999) n`,
+    );
+    let untold = 0;
+    for (let index = 0; index < 1_000; index += 50) {
+      const told = await Promise.all(Array.from({ length: 50 }, (_, at) => note(index + at, 'refused')));
+      for (const incident of new Map(told.flat().map((one) => [one.id, one])).values()) {
+        await store.incidents.announced(incident);
+        untold += 1;
+      }
+    }
+    expect(untold).toBe(1);
+    expect(await store.incidents.list({ limit: 10 })).toMatchObject([
+      { kind: 'api_key_refused', connections: 1_000, closedAt: null },
+    ]);
+    expect(await store.incidents.explaining('xero-999', ['Forbidden'])).toMatchObject({ kind: 'api_key_refused' });
+    await note(7, 'succeeded');
+    expect(await store.incidents.open()).toEqual([]);
     await store.close();
   });
 
@@ -260,5 +285,40 @@ describe('the application', () => {
     alone?.account.fault({ times: 4, answer: { status: 503 } });
     await run(alone?.connectionId ?? '');
     await waitFor('it is told', () => ofType('sync.stuck').length === 1);
+  });
+
+  it('is told that its API key is good again also when nobody asks any more', async () => {
+    const before = ofType('incident.closed').length;
+    const openedBefore = ofType('incident.opened').length;
+    const connected = await connectMany(3, 'bexio');
+    for (const { account } of connected) account.fault({ times: 3, answer: { status: 403 } });
+    for (const { connectionId } of connected) await run(connectionId);
+    const opened = await waitFor('it is told', () => ofType('incident.opened')[openedBefore]);
+    // The first review meets the third 403 of a connection, the next one none.
+    const id = watchIncidentsId(harness.taskQueue);
+    await harness.temporal.workflow.getHandle(id).terminate('in virtual time');
+    const { connection } = harness.temporal;
+    await createSkippingClient({ connection }).workflow.signalWithStart(
+      'watchIncidents',
+      watchIncidentsStart(harness.taskQueue),
+    );
+    const closed = await waitFor('its end is told', () => ofType('incident.closed')[before]);
+    expect(closed.data['incidentId']).toBe(opened.data['incidentId']);
+    await harness.temporal.workflow.getHandle(id).result();
+    const reviews = (await readEvents(harness.temporal, id)).filter(({ type }) => type === 'TIMER_FIRED');
+    expect(reviews.length).toBeGreaterThanOrEqual(2);
+    // Of what concerns nobody any more, nobody is asked.
+    const more = await connectMany(3, 'bexio');
+    for (const { account } of more) account.fault({ times: Infinity, answer: { status: 403 } });
+    for (const { connectionId } of more) await run(connectionId);
+    await waitFor('another one', async () => (await harness.sync.incidents({ open: true })).length === 1);
+    for (const { connectionId } of more) await harness.sync.removeConnection(connectionId);
+    await harness.temporal.workflow.getHandle(id).terminate('in virtual time');
+    await createSkippingClient({ connection }).workflow.signalWithStart(
+      'watchIncidents',
+      watchIncidentsStart(harness.taskQueue),
+    );
+    await waitFor('it is over', async () => (await harness.sync.incidents({ open: true })).length === 0);
+    await harness.temporal.workflow.getHandle(id).result();
   });
 });

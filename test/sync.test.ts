@@ -100,7 +100,7 @@ describe('a sync', () => {
     const failure = failed?.activityTaskFailedEventAttributes?.failure;
     expect(failure?.applicationFailureInfo?.type).toBe('BadRequest');
     expect(failure?.message).toBe(
-      `BadRequest: GET /accounting/bills, page 1 answered 400. Not retried. ${errorRule('BadRequest').advice}`,
+      `GET /accounting/bills, page 1, answered 400, and is not retried. ${errorRule('BadRequest').advice}`,
     );
     const [payload] = failure?.applicationFailureInfo?.details?.payloads ?? [];
     const details: unknown = JSON.parse(Buffer.from(payload?.data ?? []).toString('utf8'));
@@ -191,7 +191,7 @@ describe('pausing', () => {
     });
     expect(retry).toMatchObject({ type: 'TooManyRequests' });
     expect(retry?.message).toContain(
-      'TooManyRequests: GET /accounting/items, page 1 answered 429. 1 in a row; next attempt in 1m',
+      'GET /accounting/items, page 1, answered 429, for the first time in a row; the next attempt is in 1m',
     );
     await harness.sync.pauseSync(connectionId, { reason: 'test' });
     await harness.sync.resumeSync(connectionId);

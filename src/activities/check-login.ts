@@ -5,6 +5,7 @@ import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
 import { openConnection } from './open-connection.js';
+import type { TriedBefore } from '../workflows/messages.js';
 import { createProbe } from './probe.js';
 
 export function createCheckLogin(dependencies: ActivityDependencies) {
@@ -12,8 +13,11 @@ export function createCheckLogin(dependencies: ActivityDependencies) {
   const probe = createProbe(dependencies);
 
   /** Opens a round of reauthorisation if Maesn answers 401. A webhook that is old, repeated or forged changes nothing. */
-  return async function checkLogin({ connectionId }: OfConnection): Promise<{ readonly revoked: boolean }> {
-    const attempt = startAttempt(options);
+  return async function checkLogin({
+    connectionId,
+    before,
+  }: OfConnection & TriedBefore): Promise<{ readonly revoked: boolean }> {
+    const attempt = startAttempt(options, before);
     try {
       const connection = await openConnection(store, connectionId);
       const { status, accountKey, keyVersion } = connection;
@@ -32,7 +36,7 @@ export function createCheckLogin(dependencies: ActivityDependencies) {
       }
       return { revoked: false };
     } catch (error) {
-      throw attempt.toFailure(error);
+      throw await attempt.toFailure(error);
     } finally {
       attempt.end();
     }

@@ -5,7 +5,7 @@ import prettyMs from 'pretty-ms';
 import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
-import { isRetried, retryDelayMs } from '../spec/retry.js';
+import { deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
 import type { FailureDetails, WalkCounts } from '../workflows/messages.js';
 
 /** What a step knows of itself when it fails. */
@@ -39,7 +39,7 @@ export function toApplicationFailure(failure: MaesnFailure, context: FailureCont
     ? retryDelayMs({ type, failureCount, retryAfterMs: failure.retryAfterMs, random: Math.random(), timeScale })
     : undefined;
   const nextAttemptAt = delayMs === undefined ? undefined : new Date(Date.now() + delayMs).toISOString();
-  const where = page === undefined ? failure.request : `${failure.request}, page ${page}`;
+  const where = page === undefined ? failure.request : `${failure.request}, page ${page},`;
   const entries = bounded(failure);
 
   const details: FailureDetails = {
@@ -57,10 +57,9 @@ export function toApplicationFailure(failure: MaesnFailure, context: FailureCont
   return ApplicationFailure.create({
     type,
     message: [
-      `${type}: ${where} ${failure.reason}.`,
       delayMs === undefined
-        ? notRetried(failureCount)
-        : `${failureCount} in a row; next attempt in ${prettyMs(delayMs)}, at ${nextAttemptAt}.`,
+        ? `${where} ${failure.reason}${givenUp(failureCount)}.`
+        : `${where} ${failure.reason}, ${times(failureCount)}; the next attempt is in ${prettyMs(delayMs)}, at ${nextAttemptAt}.`,
       errorRule(type).advice,
     ].join(' '),
     nonRetryable: !retried,
@@ -70,8 +69,13 @@ export function toApplicationFailure(failure: MaesnFailure, context: FailureCont
   });
 }
 
-function notRetried(failureCount: number): string {
-  return failureCount > 1 ? `Given up after ${failureCount} in a row.` : 'Not retried.';
+function givenUp(failureCount: number): string {
+  return failureCount > 1 ? ` ${failureCount} times in a row, and is given up` : ', and is not retried';
+}
+
+/** Of failures of one type in a row. */
+function times(failureCount: number): string {
+  return failureCount === 1 ? 'for the first time in a row' : `${failureCount} times in a row`;
 }
 
 /** `ApplicationFailure.type` of everything that is not Maesn's answer. */
@@ -82,7 +86,7 @@ export function toUnexpectedFailure(error: unknown, failureCount: number): Appli
   const nextRetryDelay = Math.min(60_000, 1_000 * 2 ** (failureCount - 1));
   return ApplicationFailure.create({
     type: UNEXPECTED,
-    message: `${safeReason(error)}. ${failureCount} in a row; next attempt in ${prettyMs(nextRetryDelay)}.`,
+    message: `${safeReason(error)}, ${times(failureCount)}; the next attempt is in ${prettyMs(nextRetryDelay)}.`,
     nextRetryDelay,
   });
 }
@@ -116,6 +120,8 @@ export function eventNotTaken(event: UntakenEvent): ApplicationFailure {
     type: 'EventNotTaken',
     message: `${type} (${id}) was not taken: ${reason}. ${waiting} behind it. Sent again until it is taken; ${failureCount} in vain so far.`,
     details: [event],
+    // By the event's own count, which also outlives an Activity that is begun anew.
+    nextRetryDelay: deliveryDelayMs(failureCount),
     ...(failureCount <= EXPECTED_FAILURES ? { category: ApplicationFailureCategory.BENIGN } : {}),
   });
 }

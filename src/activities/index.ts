@@ -11,6 +11,9 @@ import { createCheckLogin } from './check-login.js';
 import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
+import { createReadRetry } from './read-retry.js';
+import { createReviewIncidents } from './review-incidents.js';
+import { createRetrySome } from './retry-some.js';
 import { createReadUnsupported } from './read-unsupported.js';
 import {
   createOpenReauthorization,
@@ -32,6 +35,9 @@ export function createActivities(dependencies: ActivityDependencies) {
   return {
     pullResource: createPullResource(dependencies),
     readUnsupported: safely(createReadUnsupported(dependencies)),
+    readRetry: createReadRetry(),
+    retrySome: createRetrySome(dependencies),
+    reviewIncidents: createReviewIncidents(dependencies),
     readHolds: safely(createReadHolds(dependencies)),
     pauseConnection: safely(createPauseConnection(dependencies)),
     decideDeletes: safely(createDecideDeletes(dependencies)),

@@ -27,7 +27,9 @@ export function createJoinReauthorization({ store, temporal, taskQueue, options 
     if (joined === undefined) throw connectionNotFound(connectionId);
     if (joined.decision === 'proceed') return 'proceed';
 
-    const start = { taskQueue, ...reauthorizeConnectionStart(connectionId, options) };
+    const connection = await store.connections.find(connectionId);
+    if (connection === undefined) throw connectionNotFound(connectionId);
+    const start = { taskQueue, ...reauthorizeConnectionStart(connection, options) };
     if (joined.announce) {
       // A Signal also reaches a run that is just completing, which then sees the new round.
       await temporal.workflow.signalWithStart('reauthorizeConnection', { ...start, signal: joinedSignal });

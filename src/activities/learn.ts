@@ -5,7 +5,7 @@ import { incidentRule, outcomeOf } from '../spec/incidents.js';
 import type { Outcome } from '../spec/incidents.js';
 import type { Resource } from '../spec/resources.js';
 import type { Connection, Incident } from '../store/index.js';
-import { isFailureDetails } from '../workflows/messages.js';
+import { isFailureDetails, watchIncidentsStart } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import type { FetchedPage } from './fetch-page.js';
 import { createTell } from './tell-application.js';
@@ -20,8 +20,9 @@ export interface Learning {
 /** That a connection is answered is news only now and then. */
 const NOTE_SUCCESS_EVERY_MS = 60_000;
 
-export function createLearn(dependencies: ActivityDependencies) {
-  const { store } = dependencies;
+/** Tells the application of incidents, and has them looked at again while they are open. */
+export function createTellIncidents(dependencies: ActivityDependencies) {
+  const { store, temporal, taskQueue } = dependencies;
   const tell = createTell(dependencies);
 
   async function tellOf(incident: Incident): Promise<void> {
@@ -32,8 +33,25 @@ export function createLearn(dependencies: ActivityDependencies) {
     // Also of one that is over already: told twice, it is one event.
     await tell({ ...about, type: 'incident.opened', data: { ...data, what, advice } });
     if (closedAt !== null) await tell({ ...about, type: 'incident.closed', data: { ...data, closedAt } });
+    else await temporal.workflow.signalWithStart('watchIncidents', watchIncidentsStart(taskQueue));
     await store.incidents.announced(incident);
   }
+
+  return async (incidents: readonly Incident[]): Promise<void> => {
+    for (const incident of incidents) await tellOf(incident);
+  };
+}
+
+/** What Maesn has answered for a connection, as far as it says anything of others. */
+export function createNoteOutcome(dependencies: ActivityDependencies) {
+  const tellIncidents = createTellIncidents(dependencies);
+  return async (of: Pick<Connection, 'connectionId' | 'targetSystem'>, outcome: Outcome): Promise<void> =>
+    tellIncidents(await dependencies.store.incidents.note({ ...of, outcome }));
+}
+
+export function createLearn(dependencies: ActivityDependencies) {
+  const { store } = dependencies;
+  const noteOutcome = createNoteOutcome(dependencies);
 
   return (connection: Connection, resource: Resource): Learning => {
     const { connectionId, targetSystem, keyVersion } = connection;
@@ -41,10 +59,7 @@ export function createLearn(dependencies: ActivityDependencies) {
     let isKnown = false;
     let notedAt = -Infinity;
 
-    async function note(outcome: Outcome): Promise<void> {
-      for (const incident of await store.incidents.note({ connectionId, targetSystem, outcome }))
-        await tellOf(incident);
-    }
+    const note = (outcome: Outcome) => noteOutcome({ connectionId, targetSystem }, outcome);
 
     return {
       async answered(pages) {

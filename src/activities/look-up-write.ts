@@ -10,7 +10,7 @@ import type { LookUp } from '../spec/writes.js';
 import { WATERMARK_OVERLAP_MS, resourceRow } from '../spec/resources.js';
 import { recordKey } from '../maesn/records.js';
 import type { Write, WriteBody } from '../store/index.js';
-import type { WriteRecordInput, WriteStep } from '../workflows/messages.js';
+import type { TriedBefore, WriteRecordInput, WriteStep } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
@@ -40,9 +40,9 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
   const { maesn, store, targetSystems, options } = dependencies;
   const end = createWriteEnd(dependencies);
 
-  return async function lookUpWrite(of: WriteRecordInput): Promise<WriteStep> {
+  return async function lookUpWrite({ before, ...of }: WriteRecordInput & TriedBefore): Promise<WriteStep> {
     const { connectionId } = of;
-    const attempt = startAttempt(options);
+    const attempt = startAttempt(options, before);
     let keyVersion: number | undefined;
     try {
       const write = await store.writes.find(of);
@@ -68,7 +68,7 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
       else await store.writes.release(write);
       return await stepOf(dependencies, of);
     } catch (error) {
-      const failure = attempt.toFailure(error, { keyVersion });
+      const failure = await attempt.toFailure(error, { keyVersion });
       if (!isMaesnError(error) || !isFinal(failure) || error.failure.type === 'Unauthorized') throw failure;
       // Whoever refuses the question does not answer it later either.
       await store.writes.move(of, { state: 'undecided', because: `it could not be looked up: ${error.message}` });

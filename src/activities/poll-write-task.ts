@@ -1,6 +1,6 @@
 /** Asks how the task of a write is getting on. Between two polls nothing runs: the retry of this Activity is the timer. */
 import { pollDelayMs, TASK_TIME_LIMIT_MS, taskMeans } from '../spec/write-steps.js';
-import type { WriteRecordInput, WriteStep } from '../workflows/messages.js';
+import type { TriedBefore, WriteRecordInput, WriteStep } from '../workflows/messages.js';
 import { activityInfo } from '@temporalio/activity';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -19,9 +19,9 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
   const { maesn, store, options } = dependencies;
   const end = createWriteEnd(dependencies);
 
-  return async function pollWriteTask(of: WriteRecordInput): Promise<WriteStep> {
+  return async function pollWriteTask({ before, ...of }: WriteRecordInput & TriedBefore): Promise<WriteStep> {
     const { connectionId } = of;
-    const attempt = startAttempt(options);
+    const attempt = startAttempt(options, before);
     let keyVersion: number | undefined;
     try {
       const write = await store.writes.find(of);
@@ -48,7 +48,7 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
             });
             break;
           }
-          attempt.progressed();
+          await attempt.progressed();
           throw tooEarly(
             'TaskRunning',
             `The task of the write is ${status ?? 'without a status'}.`,
@@ -67,7 +67,7 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
       }
       return await stepOf(dependencies, of);
     } catch (error) {
-      const failure = attempt.toFailure(error, { keyVersion });
+      const failure = await attempt.toFailure(error, { keyVersion });
       if (!isMaesnError(error) || !isFinal(failure) || error.failure.type === 'Unauthorized') throw failure;
       if (error.failure.type === 'NotFound') await store.writes.move(of, { state: 'unknown' });
       else

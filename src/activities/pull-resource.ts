@@ -38,7 +38,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
     const { connectionId, resource, walkId } = input;
     const until = Date.now() + options.walkForMs;
     const hasTime = () => Date.now() < until;
-    const attempt = startAttempt(options);
+    const attempt = startAttempt(options, input.before);
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
     let sender: Sender | undefined;
@@ -97,7 +97,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
             walk = toCounts(saved);
             // One that holds a page behind these is still to be asked for.
             if (task !== undefined && task.page <= (pages.at(-1)?.page ?? 0)) task = undefined;
-            attempt.progressed({ task });
+            await attempt.progressed({ task });
             await sender?.answered(pages.length);
             await learning?.answered(pages);
             return saved;
@@ -113,10 +113,15 @@ export function createPullResource(dependencies: ActivityDependencies) {
       if (thrown instanceof PageError) attempt.note({ page: thrown.page });
       const error: unknown = thrown instanceof PageError ? thrown.cause : thrown;
       if (isMaesnError(error) && error.failure.type === 'TooManyRequests') await sender?.slowDown();
-      const failure = attempt.toFailure(error, { keyVersion, walk });
-      await learning?.failed(failure);
-      await tellStuck(input, failure);
-      throw failure;
+      throw await attempt.toFailure(error, {
+        keyVersion,
+        walk,
+        hears: async (failure) => {
+          await learning?.failed(failure);
+          await tellStuck(input, failure);
+        },
+        explain: async (type) => (await store.incidents.explaining(connectionId, [type]))?.id,
+      });
     } finally {
       attempt.end();
     }

@@ -4,7 +4,7 @@ import type { MaesnFailure } from '../maesn/failure.js';
 import { writeFailureMeans } from '../spec/write-steps.js';
 import { writePath, writeRow } from '../spec/writes.js';
 import type { Write, WriteBody } from '../store/index.js';
-import type { WriteRecordInput, WriteStep } from '../workflows/messages.js';
+import type { TriedBefore, WriteRecordInput, WriteStep } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
@@ -63,9 +63,9 @@ export function createSendWrite(dependencies: ActivityDependencies) {
     return 'go on';
   }
 
-  return async function sendWrite(of: WriteRecordInput): Promise<WriteStep> {
+  return async function sendWrite({ before, ...of }: WriteRecordInput & TriedBefore): Promise<WriteStep> {
     const { connectionId } = of;
-    const attempt = startAttempt(options);
+    const attempt = startAttempt(options, before);
     let keyVersion: number | undefined;
     try {
       const step = await stepOf(dependencies, of);
@@ -106,7 +106,7 @@ export function createSendWrite(dependencies: ActivityDependencies) {
       }
       return await stepOf(dependencies, of);
     } catch (error) {
-      throw attempt.toFailure(error, { keyVersion });
+      throw await attempt.toFailure(error, { keyVersion });
     } finally {
       attempt.end();
     }

@@ -3,6 +3,7 @@ import { heartbeat } from '@temporalio/activity';
 import type { EventType, ReauthorizationOutcome } from '../store/index.js';
 import { reauthorizationSettledSignal } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
+import type { TriedBefore } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { ITSELF } from './holds.js';
@@ -26,7 +27,7 @@ export interface RemindReauthorizationInput {
   readonly reminder: number;
 }
 
-export interface ProbeConnectionInput {
+export interface ProbeConnectionInput extends TriedBefore {
   readonly connectionId: string;
 }
 
@@ -99,8 +100,11 @@ export function createProbeConnection(dependencies: ActivityDependencies) {
   const tell = createTell(dependencies);
 
   /** Asks Maesn whether it takes the newest key. Retried by the guide until there is an answer about the login. */
-  return async function probeConnection({ connectionId }: ProbeConnectionInput): Promise<ProbeConnectionResult> {
-    const attempt = startAttempt(options);
+  return async function probeConnection({
+    connectionId,
+    before,
+  }: ProbeConnectionInput): Promise<ProbeConnectionResult> {
+    const attempt = startAttempt(options, before);
     try {
       const connection = await openConnection(store, connectionId);
       const { accountKey, keyVersion, refusedVersion } = connection;
@@ -127,7 +131,7 @@ export function createProbeConnection(dependencies: ActivityDependencies) {
       }
       return { outcome: 'accepted', keyVersion };
     } catch (error) {
-      throw attempt.toFailure(error);
+      throw await attempt.toFailure(error);
     } finally {
       attempt.end();
     }

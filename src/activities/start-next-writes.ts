@@ -15,8 +15,12 @@ export function createStartNextWrites(dependencies: ActivityDependencies) {
    * repeat: one that runs is only woken.
    */
   return async function startNextWrites(batch: WriteBatchInput): Promise<WriteBatchReport> {
+    const { targetSystem } = (await store.connections.find(batch.connectionId)) ?? {};
     for (const write of await store.writes.nextOfBatch({ ...batch, atOnce: AT_ONCE })) {
-      await temporal.workflow.signalWithStart('writeRecord', writeRecordStart(write, write.operation, taskQueue));
+      await temporal.workflow.signalWithStart(
+        'writeRecord',
+        writeRecordStart({ ...write, targetSystem }, write.operation, taskQueue),
+      );
       await store.writes.started(write);
     }
     const counts = await store.writes.countBatch(batch);

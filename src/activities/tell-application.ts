@@ -1,6 +1,7 @@
 /** Telling the application: an event in the outbox, and the Workflow that delivers it. */
 import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
+import { STUCK_AFTER } from '../spec/retry.js';
 import type { NewEvent } from '../store/index.js';
 import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
@@ -8,9 +9,6 @@ import type { ActivityDependencies } from './dependencies.js';
 
 /** How often what nobody has fetched is cleared away. */
 const PRUNE_EVERY_MS = 10 * 60_000;
-
-/** As many failures in a row, and a person may want to know. */
-const STUCK_AFTER = 3;
 
 /** Safe to repeat: the same occasion is one event, and whoever died before the Signal sends it when tried again. */
 export function createTell({ store, temporal, taskQueue, options }: ActivityDependencies) {
@@ -33,7 +31,9 @@ export function createTell({ store, temporal, taskQueue, options }: ActivityDepe
     }
     // Unless there was something to deliver before: whoever should have said so may have died.
     if (incident !== undefined && (await store.events.nextUndelivered(connectionId)) === undefined) return;
-    await temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(connectionId, taskQueue));
+    const of =
+      connectionId === null ? { connectionId } : ((await store.connections.find(connectionId)) ?? { connectionId });
+    await temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(of, taskQueue));
   };
 }
 

@@ -35,7 +35,7 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
    */
   return async function renewSubscriptions(input: RenewSubscriptionsInput): Promise<RenewSubscriptionsResult> {
     const { connectionId } = input;
-    const attempt = startAttempt(options);
+    const attempt = startAttempt(options, input.before);
     let keyVersion: number | undefined;
     try {
       const opened = await openConnection(store, connectionId);
@@ -61,7 +61,7 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
         comeBackInMs: waitMs ?? lookAgainInMs(left, now.getTime()),
       };
     } catch (error) {
-      throw attempt.toFailure(error, { keyVersion });
+      throw await attempt.toFailure(error, { keyVersion });
     } finally {
       attempt.end();
     }
@@ -127,7 +127,7 @@ export function createEndSubscriptions(dependencies: ActivityDependencies) {
         }
       }
     } catch (error) {
-      throw attempt.toFailure(error);
+      throw await attempt.toFailure(error);
     } finally {
       attempt.end();
     }
@@ -159,14 +159,14 @@ function createEnd({ maesn, store }: ActivityDependencies) {
 async function isRefused({ attempt, keyVersion }: Asking, ask: () => Promise<void>): Promise<boolean> {
   try {
     await ask();
-    attempt.progressed();
+    await attempt.progressed();
     return false;
   } catch (error) {
     if (isBudgetSpent(error)) throw error;
-    const failure = attempt.toFailure(error, { keyVersion });
+    const failure = await attempt.toFailure(error, { keyVersion });
     const isFinal = failure instanceof ApplicationFailure && failure.nonRetryable === true;
     if (!isFinal || isUnauthorized(failure)) throw failure;
-    attempt.progressed();
+    await attempt.progressed();
     return true;
   }
 }

@@ -10,6 +10,7 @@ import {
   pauseOptions,
   recordKey,
   resourceName,
+  retryTargetSystemOptions,
   startSyncOptions,
 } from '../client/inputs.js';
 import {
@@ -122,6 +123,10 @@ export const writesOfConnectionQuery = writesQuery.extend({ batch: idempotencyKe
 
 export const newConnection = addConnectionInput.meta({ id: 'NewConnection' });
 export const startSync = startSyncOptions.meta({ id: 'StartSync' });
+export const retryTargetSystem = retryTargetSystemOptions.meta({ id: 'RetryTargetSystem' });
+export const retryingTargetSystem = z
+  .object({ workflowId: z.string(), waiting: count.meta({ description: 'How many will be told.' }) })
+  .meta({ id: 'RetryingTargetSystem' });
 export const pauseSync = pauseOptions.meta({ id: 'PauseSync' });
 export const decideDeletes = decideDeletesOptions.meta({ id: 'DecideDeletes' });
 export const newKey = z.strictObject({ accountKey }).meta({ id: 'NewAccountKey' });
@@ -189,6 +194,8 @@ export const syncStatus = z
       'NotStarted',
       'Idle',
       'Syncing',
+      'Retrying',
+      'Waiting',
       'AwaitingReauthorization',
       'Paused',
       'Held',
@@ -225,6 +232,7 @@ export const syncStatus = z
         nextAttemptAt: time,
         errors: entries,
         downstreamErrors: entries,
+        incidentId: count.optional().meta({ description: 'What explains it, and concerns others too.' }),
       })
       .optional(),
     failure: z.object({ type: z.string(), message: z.string() }).optional(),

@@ -10,6 +10,7 @@ import {
   record,
   recordPage,
   resourceList,
+  retryingTargetSystem,
   startedSync,
   syncPage,
   syncStatus,
@@ -125,6 +126,7 @@ export function createApi(args: ApiArgs, config: Config) {
     decideDeletes: (id: string, decision: 'delete' | 'keep') =>
       ask('POST', `${of(id)}/sync/deletes`, { content: { decision } }),
     syncNow: (id: string) => ask('POST', `${of(id)}/sync/now`),
+    retryTargetSystem: (content: object) => post(retryingTargetSystem, '/retry-now', content),
     retryNow: (id: string) => ask('POST', `${of(id)}/sync/retry`),
     resources: (id: string) => get(resourceList, `${of(id)}/resources`),
     recheckResource: (id: string, resource: string) =>

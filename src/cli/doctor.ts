@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { isPublicAddress } from '../application/public-address.js';
 import type { Config } from '../config.js';
 import { inspectStore } from '../store/inspect.js';
+import { howToAddSearchAttributes, missingSearchAttributes } from '../search-attributes.js';
 import { connectClient, temporalAddress } from '../temporal.js';
 import { API_ARGS, createApi } from './api.js';
 import { printJson } from './output.js';
@@ -70,6 +71,7 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
     const workers = pollers?.length ?? 0;
     return [
       { what, result: 'ok', detail: `answers, and has the namespace ${namespace}` },
+      toFinding(await missingSearchAttributes(client.connection, namespace), namespace),
       workers > 0
         ? { what: 'Workers', result: 'ok', detail: `${workers} on the task queue ${name}` }
         : {
@@ -91,6 +93,14 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
   } finally {
     await client.connection.close();
   }
+}
+
+function toFinding(missing: readonly string[] | undefined, namespace: string): Finding {
+  const what = 'search attributes';
+  const fix = howToAddSearchAttributes(namespace);
+  if (missing === undefined) return { what, result: 'warning', detail: 'cannot be told', fix };
+  if (missing.length === 0) return { what, result: 'ok', detail: 'there' };
+  return { what, result: 'wrong', detail: `the namespace lacks ${missing.join(', ')}: no sync can be started`, fix };
 }
 
 async function checkStore({ DATABASE_URL: url, MAESN_SYNC_SEALING_KEY: key }: Config): Promise<Finding[]> {

@@ -19,6 +19,7 @@ export const main = defineCommand({
     reauthorized: async () => (await connections()).reauthorized,
     sync: async () => (await syncs()).sync,
     stuck: async () => (await syncs()).stuck,
+    'retry-now': async () => (await import('./retry-now.js')).retryNow,
     resources: async () => (await resources()).resources,
     incidents: async () => (await resources()).incidents,
     records: async () => (await connections()).records,

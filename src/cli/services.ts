@@ -4,6 +4,7 @@ import { readConfig, requireVariables } from '../config.js';
 import { createLogger, installLogger } from '../logging.js';
 import { startService } from '../service.js';
 import { openStore } from '../store/index.js';
+import { addSearchAttributes } from '../search-attributes.js';
 import { connectClient } from '../temporal.js';
 import { runWorker } from '../worker.js';
 import { command, say, untilStopped } from './process.js';
@@ -72,11 +73,19 @@ export const worker = command({
 
 export const migrate = command({
   name: 'migrate',
-  description: 'Bring the tables of DATABASE_URL up to date. Workers and the backend do this too when they start.',
+  description:
+    'Bring the tables of DATABASE_URL up to date, and give Temporal the search attributes. Workers and the backend see to the tables too when they start.',
   run: async ({ config: given }) => {
     const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY');
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
     await store.close();
     say('The tables are up to date.');
+    const temporal = await connectClient(config.env);
+    try {
+      const added = await addSearchAttributes(temporal.connection, temporal.options.namespace);
+      say(added.length === 0 ? 'Temporal has the search attributes.' : `Added to Temporal: ${added.join(', ')}.`);
+    } finally {
+      await temporal.connection.close();
+    }
   },
 });

@@ -1,5 +1,5 @@
 /** What the client throws. `code` tells what it is; `message` what to do. */
-import { ServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
 import type { z } from 'zod';
 
 export const ERROR_CODES = {
@@ -81,11 +81,26 @@ export async function callTemporal<Result>(connectionId: string, call: () => Pro
     if (error instanceof WorkflowUpdateFailedError) {
       throw new MaesnSyncError('Refused', `Refused: ${error.cause?.message ?? error.message}.`, { cause: error });
     }
+    if (isUnknownSearchAttribute(error)) {
+      throw new MaesnSyncError('NotConfigured', `${MISSING_SEARCH_ATTRIBUTES} Nothing was started.`, { cause: error });
+    }
     if (error instanceof ServiceError) {
       throw new MaesnSyncError('Unavailable', `Temporal did not answer: ${error.message}.`, { cause: error });
     }
     throw error;
   }
+}
+
+const MISSING_SEARCH_ATTRIBUTES =
+  'Temporal does not know the search attributes MaesnConnection, MaesnTargetSystem and MaesnState: run maesn-sync migrate; maesn-sync doctor says what to run where that may not.';
+
+/** Of gRPC. */
+const INVALID_ARGUMENT = 3;
+
+/** The server has no code of its own for it: what it says is all there is. */
+function isUnknownSearchAttribute(error: unknown): boolean {
+  const cause: unknown = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
+  return isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT && /search attribute/i.test(cause.details);
 }
 
 export function notRunning(connectionId: string, cause?: unknown): MaesnSyncError {

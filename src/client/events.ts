@@ -33,8 +33,9 @@ export function createEvents(
         if (id !== null) {
           await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
         }
+        const of = id === null ? { connectionId: id } : ((await store.connections.find(id)) ?? { connectionId: id });
         await callTemporal(id ?? '', () =>
-          temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(id, taskQueue)),
+          temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(of, taskQueue)),
         );
       }
       return found.filter((event) => event !== undefined);

@@ -42,7 +42,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_60
 const INTERVAL = /^([1-9]\d{0,2}) ?(s|seconds?|m|minutes?|h|hours?|d|days?)$/;
 
 /** In milliseconds. */
-const every = z.union(
+const interval = z.union(
   [
     z
       .number()
@@ -64,7 +64,7 @@ export const resourceName = z.enum(RESOURCE_NAMES);
 
 export const startSyncOptions = z.strictObject({
   resources: z.array(resourceName).min(1).optional(),
-  every: every.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
+  every: interval.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
 });
 
 export const pauseOptions = z.strictObject({ reason: text(500) });
@@ -104,6 +104,18 @@ export const recordsOptions = z.strictObject({
 });
 
 export const eventIds = z.array(z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)).min(1).max(1_000);
+
+const DAY_MS = 86_400_000;
+
+export const retryTargetSystemOptions = z.strictObject({
+  targetSystem: targetSystemName,
+  over: interval
+    .refine((ms) => ms <= DAY_MS, 'must be at most a day')
+    .default(10 * 60_000)
+    .meta({
+      description: 'Milliseconds, or `"10 minutes"`: how long it takes until all were told. Default: 10 minutes.',
+    }),
+});
 
 /** What a system without a login page wants; which of them, Maesn documents per system. */
 export const credentials = z

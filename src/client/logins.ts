@@ -22,17 +22,18 @@ export function createLogins(context: ClientContext): Logins {
   async function storeKey(id: string, key: string, by: string) {
     const stored = await store.connections.storeKey(id, key, by);
     if (stored === undefined) throw connectionNotFound(id);
+    const connection = await findConnection(context, id);
     if (stored.status === 'awaiting_reauthorization') {
       // With start: whoever waits is released even if somebody has terminated the Workflow that should do it.
       await callTemporal(id, () =>
         temporal.workflow.signalWithStart('reauthorizeConnection', {
           taskQueue,
-          ...reauthorizeConnectionStart(id, reauthorization),
+          ...reauthorizeConnectionStart(connection, reauthorization),
           signal: reauthorizedSignal,
         }),
       );
     }
-    return findConnection(context, id);
+    return connection;
   }
 
   return {

@@ -32,6 +32,8 @@ export interface SyncRetry {
   readonly nextAttemptAt: Date;
   readonly errors?: readonly unknown[] | undefined;
   readonly downstreamErrors?: readonly unknown[] | undefined;
+  /** Of the incident that explains it, and that concerns others too. */
+  readonly incidentId?: number | undefined;
 }
 
 /** What keeps a connection from running. */
@@ -86,7 +88,7 @@ const QUERY_DEADLINE_MS = 5_000;
 export async function readSyncStatus(temporal: Client, store: Store, connection: Connection): Promise<SyncStatus> {
   const { connectionId } = connection;
   const [sync, holds, cursors, unsupported] = await Promise.all([
-    readSync(temporal, connectionId),
+    readSync(temporal, connectionId).then((read) => withIncident(store, connectionId, read)),
     store.holds.list(connectionId),
     store.walks.list(connectionId),
     store.capabilities.unsupported(connectionId),
@@ -107,8 +109,18 @@ export async function readSyncStatus(temporal: Client, store: Store, connection:
   return { ...status, summary: summarize(status) };
 }
 
+async function withIncident(store: Store, connectionId: string, sync: Sync): Promise<Sync> {
+  const { retry } = sync;
+  if (retry === undefined) return sync;
+  const incident = await store.incidents.explaining(connectionId, [retry.type]);
+  return incident === undefined ? sync : { ...sync, retry: { ...retry, incidentId: incident.id } };
+}
+
+/** States in which nothing but the Workflow's own doing is told. */
+const BUSY = new Set<SyncStatus['state']>(['Idle', 'Syncing', 'Retrying', 'Waiting']);
+
 function toState(state: SyncStatus['state'], holds: readonly Hold[]): SyncStatus['state'] {
-  if (holds.length === 0 || (state !== 'Idle' && state !== 'Syncing')) return state;
+  if (holds.length === 0 || !BUSY.has(state)) return state;
   return holds.some(({ kind }) => kind === 'paused') ? 'Paused' : 'Held';
 }
 
@@ -150,7 +162,7 @@ async function readSync(temporal: Client, connectionId: string): Promise<Sync> {
     readRetry(temporal, described),
   ]);
   if (asked === undefined) return { runId, state: 'Unknown', retry, resources: {} };
-  const { since, nextCycleAt, holds: _holds, ...about } = asked;
+  const { since, nextCycleAt, holds: _holds, retrying: _retrying, ...about } = asked;
   return {
     runId,
     ...about,

@@ -1,49 +1,59 @@
 /** Every sync that does not get on: retries, waits for its end user, or is held. */
 import type { Client } from '@temporalio/client';
 import type { Store } from '../store/index.js';
-import { syncConnectionId } from '../workflows/messages.js';
+import { MAESN_CONNECTION, MAESN_STATE } from '../workflows/search-attributes.js';
+import type { MaesnState } from '../workflows/search-attributes.js';
 import { readSyncStatus } from './status.js';
 import type { SyncStatus } from './status.js';
 
 /** How many Workflows are asked at once. */
 const CONCURRENCY = 20;
 
-/** Those that wait longest first. */
+const STUCK_STATES: readonly MaesnState[] = ['Retrying', 'Waiting', 'AwaitingReauthorization', 'Paused', 'Held'];
+
+/** Those that wait longest first. Asks only those Workflows of which Temporal's list, or the store, says that they wait. */
 export async function readStuck(temporal: Client, store: Store): Promise<SyncStatus[]> {
-  const [connections, held] = await Promise.all([store.connections.list(), store.holds.all()]);
-  const heldIds = new Set(held.map(({ connectionId }) => connectionId));
-  const running = await readRunning(temporal);
-  const candidates = connections.filter(
-    ({ connectionId, status }) =>
-      status === 'awaiting_reauthorization' ||
-      status === 'reauthorization_expired' ||
-      heldIds.has(connectionId) ||
-      running.has(syncConnectionId(connectionId)),
-  );
+  const [awaiting, held, listed] = await Promise.all([
+    store.connections.list({ statuses: ['awaiting_reauthorization', 'reauthorization_expired'] }),
+    store.holds.all(),
+    listConnections(temporal, `WorkflowType = 'syncConnection' AND ${MAESN_STATE.name} IN (${quoted(STUCK_STATES)})`),
+  ]);
+  const ids = new Set([...[...awaiting, ...held].map(({ connectionId }) => connectionId), ...listed]);
   const statuses: SyncStatus[] = [];
-  const next = candidates.values();
+  const next = ids.values();
   await Promise.all(
     Array.from({ length: CONCURRENCY }, async () => {
-      for (const candidate of next) statuses.push(await readSyncStatus(temporal, store, candidate));
+      for (const id of next) {
+        const connection = await store.connections.find(id);
+        if (connection !== undefined) statuses.push(await readSyncStatus(temporal, store, connection));
+      }
     }),
   );
   return statuses.filter(isStuck).toSorted((a, b) => stuckSince(a) - stuckSince(b));
 }
 
-/** Whoever has not signed in for the first time yet is not stuck as long as no sync was started. */
-function isStuck({ retry, holds, state, connection }: SyncStatus): boolean {
+/** The list may be half a second old. Whoever has not signed in for the first time yet is not stuck as long as no sync was started. */
+function isStuck({ holds, state, connection }: SyncStatus): boolean {
   const waits = holds.some(({ kind }) => kind !== 'reauthorization' || connection.status !== 'not_connected');
-  return retry !== undefined || waits || state === 'Unknown' || state === 'AwaitingReauthorization';
+  return waits || state === 'Unknown' || STUCK_STATES.some((of) => of === state);
 }
 
 function stuckSince({ holds, since, connection }: SyncStatus): number {
   return (holds[0]?.since ?? since ?? connection.createdAt).getTime();
 }
 
-/** Only Workflows that run can retry; most of a large number of connections do not at any moment. */
-async function readRunning(temporal: Client): Promise<Set<string>> {
-  const ids = new Set<string>();
-  const query = "WorkflowType = 'syncConnection' AND ExecutionStatus = 'Running'";
-  for await (const { workflowId } of temporal.workflow.list({ query })) ids.add(workflowId);
+/** Whose Workflows run and are listed by a query. */
+async function listConnections(temporal: Client, query: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { typedSearchAttributes } of temporal.workflow.list({
+    query: `ExecutionStatus = 'Running' AND ${query}`,
+  })) {
+    const id = typedSearchAttributes.get(MAESN_CONNECTION);
+    if (id !== undefined) ids.push(id);
+  }
   return ids;
+}
+
+function quoted(values: readonly string[]): string {
+  return values.map((value) => `'${value}'`).join(', ');
 }

@@ -31,6 +31,9 @@ function stateSentence(status: Summarized, now: Date): string | undefined {
     NotStarted: 'No sync was started yet.',
     Unknown: 'It runs, but no Worker answers: start one, or look at its logs.',
     Syncing: syncingSentence(status),
+    // Its next attempt is just being made.
+    Retrying: syncingSentence(status),
+    Waiting: syncingSentence(status),
     Idle: idleSentence(status),
     Completed: `Completed${on}.`,
     Failed: failure?.message ?? 'It failed.',
@@ -61,12 +64,13 @@ function syncingSentence({ resource, resources }: Summarized): string {
 
 /** "429 from xero, third time in a row, at invoices page 12; next attempt in 3 minutes 12 seconds." */
 function retrySentence({ connection }: Summarized, retry: NonNullable<Summarized['retry']>, now: Date): string {
-  const { type, status, failures, resource, page, nextAttemptAt } = retry;
+  const { type, status, failures, resource, page, nextAttemptAt, incidentId } = retry;
   const what = status === undefined ? type : `${status} from ${connection.targetSystem}`;
   const where = resource === undefined ? '' : `, at ${resource}${page === undefined ? '' : ` page ${page}`}`;
   const waitMs = Math.max(0, nextAttemptAt.getTime() - now.getTime());
+  const part = incidentId === undefined ? '' : ` Part of incident ${incidentId}.`;
   const advice = isFailureType(type) ? ` ${errorRule(type).advice}` : '';
-  return `${what}, ${ordinal(failures)} time in a row${where}; next attempt in ${wait(waitMs)}.${advice}`;
+  return `${what}, ${ordinal(failures)} time in a row${where}; next attempt in ${wait(waitMs)}.${advice}${part}`;
 }
 
 function wait(ms: number): string {

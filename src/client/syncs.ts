@@ -1,14 +1,13 @@
 /** Starting, asking and steering the sync of a connection. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { DEFAULT_RESOURCES, withParents } from '../spec/resources.js';
-import { BEFORE_WALKS, sharedTurns } from '../spec/fairness.js';
 import {
   holdsChangedSignal,
   keepSubscribedId,
-  retryNowSignal,
+  keepSubscribedStart,
   syncConnectionId,
+  syncConnectionStart,
   syncNowSignal,
-  syncStartedSignal,
 } from '../workflows/messages.js';
 import type { Connection } from '../store/index.js';
 import type { SyncConnectionInput } from '../workflows/messages.js';
@@ -21,7 +20,7 @@ import type { MaesnSync } from '../client.js';
 
 type Syncs = Pick<
   MaesnSync,
-  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'decideDeletes' | 'syncNow' | 'retryNow' | 'cancelSync'
+  'startSync' | 'syncStatus' | 'pauseSync' | 'resumeSync' | 'decideDeletes' | 'syncNow' | 'cancelSync'
 >;
 
 export function createSyncs(context: ClientContext): Syncs {
@@ -33,17 +32,11 @@ export function createSyncs(context: ClientContext): Syncs {
   const holdsChanged = (id: string) => ignoreNotRunning(callTemporal(id, () => syncOf(id).signal(holdsChangedSignal)));
 
   /** With a Signal: one that is just ending, because the sync before was cancelled, begins anew. */
-  async function subscribe({ connectionId: id, targetSystem: slug }: Connection, everyMs: number | undefined) {
+  async function subscribe(connection: Connection, everyMs: number | undefined) {
+    const { connectionId: id, targetSystem: slug } = connection;
     if (!context.webhooks || everyMs === undefined || targetSystems.get(slug).webhooks !== true) return;
     await callTemporal(id, () =>
-      temporal.workflow.signalWithStart('keepSubscribed', {
-        workflowId: keepSubscribedId(id),
-        taskQueue,
-        args: [{ connectionId: id }],
-        staticSummary: `webhooks of ${id} (${slug})`,
-        signal: syncStartedSignal,
-        priority: { ...sharedTurns(id), priorityKey: BEFORE_WALKS },
-      }),
+      temporal.workflow.signalWithStart('keepSubscribed', keepSubscribedStart(connection, taskQueue)),
     );
   }
 
@@ -55,13 +48,7 @@ export function createSyncs(context: ClientContext): Syncs {
       const input: SyncConnectionInput = { connectionId: id, resources: withParents(resources), everyMs };
       try {
         const handle = await callTemporal(id, () =>
-          temporal.workflow.start('syncConnection', {
-            workflowId,
-            taskQueue,
-            args: [input],
-            staticSummary: `${id} (${connection.targetSystem})`,
-            priority: sharedTurns(id),
-          }),
+          temporal.workflow.start('syncConnection', syncConnectionStart(connection, input, taskQueue)),
         );
         const detail = { resources: input.resources, everyMs, runId: handle.firstExecutionRunId };
         await store.journal.add({ connectionId: id, actor, action: 'sync.started', detail });
@@ -113,20 +100,6 @@ export function createSyncs(context: ClientContext): Syncs {
       await find(id);
       await callTemporal(id, () => syncOf(id).signal(syncNowSignal));
       await store.journal.add({ connectionId: id, actor, action: 'sync.asked_for' });
-    },
-
-    async retryNow(id) {
-      const connection = await find(id);
-      const { retry } = await callTemporal(id, () => readSyncStatus(temporal, store, connection));
-      if (retry === undefined) throw new MaesnSyncError('Refused', `Nothing of connection ${id} waits for a retry.`);
-      await callTemporal(id, () => syncOf(id).signal(retryNowSignal));
-      const { type, failures, resource, page } = retry;
-      await store.journal.add({
-        connectionId: id,
-        actor,
-        action: 'sync.retried',
-        detail: { type, failures, resource, page },
-      });
     },
 
     async cancelSync(id) {

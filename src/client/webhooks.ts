@@ -60,7 +60,7 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
     await tell(id, () =>
       temporal.workflow.signalWithStart('reauthorizeConnection', {
         taskQueue,
-        ...reauthorizeConnectionStart(id, reauthorization),
+        ...reauthorizeConnectionStart(connection, reauthorization),
         signal: revokedSignal,
       }),
     );

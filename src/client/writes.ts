@@ -124,9 +124,14 @@ export function createWrites(context: ClientContext): WriteCalls {
   }
 
   /** Also wakes one that runs: whatever was changed, the store tells it. */
-  async function run(of: WriteRecordInput, operation: string): Promise<void> {
-    await callTemporal(of.connectionId, () =>
-      temporal.workflow.signalWithStart('writeRecord', writeRecordStart(of, operation, taskQueue)),
+  async function run(write: Write): Promise<void> {
+    const { connectionId, operation } = write;
+    const { targetSystem } = await findConnection(context, connectionId);
+    await callTemporal(connectionId, () =>
+      temporal.workflow.signalWithStart(
+        'writeRecord',
+        writeRecordStart({ ...write, targetSystem }, operation, taskQueue),
+      ),
     );
   }
 
@@ -154,13 +159,13 @@ export function createWrites(context: ClientContext): WriteCalls {
       }
       const { write } = found;
       // One whose Workflow could not be started the first time is started now.
-      if (write.state !== 'ended') await run(write, write.operation);
+      if (write.state !== 'ended') await run(write);
       return toStatus(write);
     },
 
     async writeMany(connectionId, batch) {
       const { batchId, writes } = parseInput(writeBatchInput, batch);
-      await findConnection(context, connectionId);
+      const { targetSystem } = await findConnection(context, connectionId);
       const of = { connectionId, batchId };
       const reused = keysUsedTwice(writes) ?? (await store.writes.addBatch(of, writes, actor));
       if (reused !== undefined) {
@@ -171,7 +176,7 @@ export function createWrites(context: ClientContext): WriteCalls {
         );
       }
       await callTemporal(connectionId, () =>
-        temporal.workflow.signalWithStart('writeBatch', writeBatchStart(of, taskQueue)),
+        temporal.workflow.signalWithStart('writeBatch', writeBatchStart({ ...of, targetSystem }, taskQueue)),
       );
       return store.writes.countBatch(of);
     },
@@ -206,7 +211,7 @@ export function createWrites(context: ClientContext): WriteCalls {
         const { state } = await find(connectionId, idempotencyKey);
         throw refused(write, state === 'undecided' ? 'was sent again since: look anew' : 'is not undecided');
       }
-      await run(write, write.operation);
+      await run(write);
       return toStatus(await find(connectionId, idempotencyKey));
     },
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import type { Environment } from '../config.js';
+import { addSearchAttributes } from '../search-attributes.js';
 import { findTemporalBinary } from './temporal-binary.js';
 import type { TemporalBinary } from './temporal-binary.js';
 import { freePort } from './temporal-port.js';
@@ -84,6 +85,7 @@ async function startOnce(binary: TemporalBinary, options: TemporalServerOptions)
       const said = (await readFile(logFile, 'utf8')).trim().slice(-2_000) || 'it said nothing';
       throw new Error(`The Temporal dev server (${binary.path}) ${problem}: ${said}`);
     }
+    await addTo(address);
     server.unref();
     return {
       address,
@@ -119,6 +121,16 @@ async function untilHealthy(address: string, server: Watched): Promise<string | 
 
 async function untilAnswering(address: string, signal: AbortSignal): Promise<undefined> {
   while (!signal.aborted && !(await answers(address))) await sleep(50);
+}
+
+/** Not by flags: those are read once, when a database is made. */
+async function addTo(address: string): Promise<void> {
+  const connection = await Connection.connect({ address, connectTimeout: 10_000 });
+  try {
+    await addSearchAttributes(connection, NAMESPACE);
+  } finally {
+    await connection.close();
+  }
 }
 
 async function answers(address: string): Promise<boolean> {

@@ -39,6 +39,31 @@ export function retryDelayMs(input: RetryDelayInput): number {
   return Math.max(MINIMUM_DELAY_MS, Math.round(delay / (input.timeScale ?? 1)));
 }
 
+/** Milliseconds until an event that was not taken for the n-th time is sent again. */
+export function deliveryDelayMs(failureCount: number): number {
+  const { initialInterval, backoffCoefficient, maximumInterval } = DELIVERY_RETRY_POLICY;
+  return Math.min(initialInterval * backoffCoefficient ** (failureCount - 1), maximumInterval);
+}
+
+/** Of events, and without `maximumAttempts`: none is given up. */
+export const DELIVERY_RETRY_POLICY = {
+  // A receiver that is being deployed is back in seconds.
+  initialInterval: 5_000,
+  backoffCoefficient: 2,
+  // Whoever has repaired the receiver sees within ten minutes that it works.
+  maximumInterval: 10 * 60_000,
+};
+
+/** As many failures in a row, of whatever type, and a person may want to know. */
+export const STUCK_AFTER = 3;
+
+/** And so after the first, when the next attempt is so far away: a `Retry-After`, or an error budget. */
+export const LONG_WAIT_MS = 5 * 60_000;
+
+export function isStuck(failuresInARow: number): boolean {
+  return failuresInARow >= STUCK_AFTER;
+}
+
 /** Whether the n-th failure in a row of this type is tried again at all. */
 export function isRetried(type: FailureType, failureCount: number): boolean {
   const rule = errorRule(type);

@@ -32,6 +32,11 @@ export interface Incidents {
   /** The open incident that explains all of these failures of a connection, if there is one. */
   explaining(connectionId: string, failureTypes: readonly string[]): Promise<Incident | undefined>;
   open(): Promise<Incident[]>;
+  /** Those of which the application has to be told, or told more. */
+  untold(): Promise<Incident[]>;
+  /** A connection that it concerns and that can be asked for: of which the newest answer is the newest. */
+  witness(incident: Incident): Promise<Pick<OutcomeOf, 'connectionId' | 'targetSystem'> | undefined>;
+  close(id: number): Promise<void>;
   /** Newest first, from before `beforeId`. */
   list(options: { readonly beforeId?: number | undefined; readonly limit: number }): Promise<Incident[]>;
 }
@@ -89,12 +94,17 @@ export function createIncidents(db: Database): Incidents {
     const { id, kind, targetSystem } = incident;
     const { endsWithFirst, outcome } = incidentRule(kind);
     const isOver = (endsWithFirst && before === outcome) || !isIncident(kind, await countMet(kind, targetSystem));
-    if (!isOver) return;
+    if (isOver) await close(id);
+  }
+
+  async function close(id: number): Promise<void> {
     await db
       .update(incidents)
       .set({ closedAt: sql`now()`, announced: false })
       .where(and(eq(incidents.id, id), isOpen));
   }
+
+  const untold = () => db.select(COLUMNS).from(incidents).where(eq(incidents.announced, false)).orderBy(incidents.id);
 
   const openOf = (targetSystem: string) =>
     db
@@ -130,7 +140,7 @@ export function createIncidents(db: Database): Incidents {
         const rule = incidentRule(kind);
         if (rule.outcome === outcome) await see(kind, rule.perTargetSystem ? targetSystem : null);
       }
-      return db.select(COLUMNS).from(incidents).where(eq(incidents.announced, false)).orderBy(incidents.id);
+      return untold();
     },
 
     async announced({ id, closedAt }) {
@@ -161,6 +171,26 @@ export function createIncidents(db: Database): Incidents {
             or(isNull(incidents.targetSystem), inArray(incidents.targetSystem, ofSystem)),
           ),
         )
+        .limit(1);
+      return found;
+    },
+
+    close,
+    untold,
+
+    async witness({ kind, targetSystem }) {
+      const [found] = await db
+        .select({ connectionId: connections.id, targetSystem: connections.targetSystem })
+        .from(outcomes)
+        .innerJoin(connections, eq(connections.id, outcomes.connectionId))
+        .where(
+          and(
+            eq(outcomes.outcome, incidentRule(kind).outcome),
+            eq(connections.status, 'active'),
+            targetSystem === null ? undefined : eq(connections.targetSystem, targetSystem),
+          ),
+        )
+        .orderBy(desc(outcomes.at))
         .limit(1);
       return found;
     },

@@ -3,19 +3,27 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import { BEFORE_WALKS } from '../spec/fairness.js';
-import { MAESN_RETRY_POLICY } from '../spec/retry.js';
+import { DELIVERY_RETRY_POLICY, MAESN_RETRY_POLICY } from '../spec/retry.js';
 
 /** Activities that call Maesn: the error guide is their retry policy. */
-export const { checkLogin, lookUpWrite, pollWriteTask, probeConnection, pullResource, renewSubscriptions, sendWrite } =
-  proxyActivities<Activities>({
-    // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
-    startToCloseTimeout: '10 minutes',
-    // Five heartbeats may be missed before a Worker is taken for dead.
-    heartbeatTimeout: '15 seconds',
-    retry: MAESN_RETRY_POLICY,
-    // The page in flight is written or not written when the Workflow goes on, never both.
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  });
+export const {
+  reviewIncidents,
+  checkLogin,
+  lookUpWrite,
+  pollWriteTask,
+  probeConnection,
+  pullResource,
+  renewSubscriptions,
+  sendWrite,
+} = proxyActivities<Activities>({
+  // Twice the 5 minutes that pullResource walks: only an Activity that has lost its way meets it.
+  startToCloseTimeout: '10 minutes',
+  // Five heartbeats may be missed before a Worker is taken for dead.
+  heartbeatTimeout: '15 seconds',
+  retry: MAESN_RETRY_POLICY,
+  // The page in flight is written or not written when the Workflow goes on, never both.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
 
 /** Calls Maesn too, but nobody waits for it: what cannot be ended within the hour expires by itself. */
 export const { endSubscriptions } = proxyActivities<Activities>({
@@ -65,20 +73,26 @@ export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites
     retry: STORE_RETRY_POLICY,
   });
 
+/** Asks Temporal about its own Workflow. Somebody waits: after two tries it goes without. */
+export const { readRetry } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '15 seconds',
+  retry: { maximumAttempts: 2 },
+});
+
 /** Sends to the application: waited for without end, since its events come in order. */
 export const { deliverEvents } = proxyActivities<Activities>({
   // Far above the minute that it delivers and the 15 seconds of the request that may then be in flight.
   startToCloseTimeout: '5 minutes',
   // As above.
   heartbeatTimeout: '15 seconds',
-  retry: {
-    // A receiver that is being deployed is back in seconds.
-    initialInterval: '5 seconds',
-    backoffCoefficient: 2,
-    // Whoever has repaired the receiver sees within ten minutes that it works.
-    maximumInterval: '10 minutes',
-    // And no maximumAttempts: no event is given up.
-  },
+  retry: DELIVERY_RETRY_POLICY,
+});
+
+/** Walks through a list, half a minute at a time. */
+export const { retrySome } = proxyActivities<Activities>({
+  startToCloseTimeout: '2 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: STORE_RETRY_POLICY,
 });
 
 /** What a webhook hints at is little, and the application waits for it. */

@@ -1,7 +1,7 @@
 /** An Update can come from anybody who reaches the Temporal server. */
 import { ApplicationFailure } from '@temporalio/workflow';
 
-export function isText(value: unknown): boolean {
+export function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length > 0 && value.length <= 500;
 }
 

@@ -4,14 +4,16 @@ import {
   CancelledFailure,
   condition,
   continueAsNew,
-  setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import { endSubscriptions, renewSubscriptions } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
 import { causeOf, endedByCancellation } from './failures.js';
 import { syncStartedSignal } from './messages.js';
 import type { KeepSubscribedInput, RefusedWebhooks } from './messages.js';
+import { receiveRetrying } from './retrying.js';
+import { createShownState } from './show-state.js';
 
 /**
  * Has Maesn call us about one connection for as long as it is synced. Each run is one look at the subscriptions, which are
@@ -21,35 +23,49 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
   const awaitReauthorization = receiveReauthorization(connectionId);
   let refused: RefusedWebhooks | undefined = earlier;
   let syncStarted = false;
+  let details = `Webhooks of connection \`${connectionId}\`.`;
+  const shown = createShownState();
+  const retrying = receiveRetrying(() => show());
   setHandler(syncStartedSignal, () => void (syncStarted = true));
+  return shown.toEnd(keep);
 
-  try {
-    if (!(await lookAndWait())) return await end();
-  } catch (error) {
-    if (!endedByCancellation(error)) {
-      if (causeOf(error).type === 'ConnectionNotFound') return;
-      throw error;
+  async function keep(): Promise<void> {
+    try {
+      if (!(await lookAndWait())) return await end();
+    } catch (error) {
+      if (!endedByCancellation(error)) {
+        if (causeOf(error).type === 'ConnectionNotFound') return;
+        throw error;
+      }
+      await CancellationScope.nonCancellable(end);
+      // A sync that was started meanwhile wants them again: a new run has not been cancelled.
+      if (!syncStarted) throw new CancelledFailure('nobody syncs this connection any more');
     }
-    await CancellationScope.nonCancellable(end);
-    // A sync that was started meanwhile wants them again: a new run has not been cancelled.
-    if (!syncStarted) throw new CancelledFailure('nobody syncs this connection any more');
+    return continueAsNew<typeof keepSubscribed>({ connectionId, refused });
   }
-  return continueAsNew<typeof keepSubscribed>({ connectionId, refused });
 
   /** `false`: they are not wanted any more. */
   async function lookAndWait(): Promise<boolean> {
     syncStarted = false;
     try {
-      const result = await renewSubscriptions({ connectionId, refused, nowMs: Date.now() });
+      const result = await retrying.run((before) =>
+        renewSubscriptions.executeWithOptions({ summary: `webhooks of ${connectionId}` }, [
+          { connectionId, refused, nowMs: Date.now(), before },
+        ]),
+      );
       if (!result.wanted) return false;
       ({ refused } = result);
-      show(result.subscriptions, result.comeBackInMs);
+      details = describe(result.subscriptions, result.comeBackInMs);
+      show();
       await condition(() => syncStarted, result.comeBackInMs, { summary: 'next look' });
       return true;
     } catch (error) {
       const cause = causeOf(error);
       if (cause.type !== 'Unauthorized' || endedByCancellation(error)) throw error;
-      return (await awaitReauthorization(cause.details?.keyVersion ?? 0)) === 'reauthorized';
+      shown.show('AwaitingReauthorization', `${details}\n\nThe end user must sign in again.`);
+      const outcome = await awaitReauthorization(cause.details?.keyVersion ?? 0);
+      show();
+      return outcome === 'reauthorized';
     }
   }
 
@@ -62,13 +78,17 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
     }
   }
 
-  function show(subscriptions: number, comeBackInMs: number): void {
-    setCurrentDetails(
-      [
-        `**${subscriptions} webhooks** of connection \`${connectionId}\`.`,
-        `Looked at again at ${new Date(Date.now() + comeBackInMs).toISOString()}.`,
-        ...Object.keys(refused ?? {}).map((kind) => `- not told by the target system: ${kind}`),
-      ].join('\n\n'),
-    );
+  function show(): void {
+    const { report } = retrying;
+    if (report === undefined) shown.show('Idle', details);
+    else shown.show(stateOfRetry(report), describeRetrying('Having Maesn call us', report));
+  }
+
+  function describe(subscriptions: number, comeBackInMs: number): string {
+    return [
+      `**${subscriptions} webhooks** of connection \`${connectionId}\`.`,
+      `Looked at again at ${new Date(Date.now() + comeBackInMs).toISOString()}.`,
+      ...Object.keys(refused ?? {}).map((kind) => `- not told by the target system: ${kind}`),
+    ].join('\n\n');
   }
 }

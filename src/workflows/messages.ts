@@ -6,12 +6,34 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { FailureType } from '../spec/error-guide.js';
 import { BEFORE_WALKS, sharedTurns } from '../spec/fairness.js';
 import type { Resource } from '../spec/resources.js';
+import { searchAttributesOf } from './search-attributes.js';
+import type { SearchedBy } from './search-attributes.js';
 
 // --- syncConnection -------------------------------------------------------------------------------------------
 
 /** One per connection: the id is the mutex. */
 export function syncConnectionId(connectionId: string): string {
   return `sync/${connectionId}`;
+}
+
+/** How everybody starts it who may. */
+export function syncConnectionStart(of: OfOneConnection, input: SyncConnectionInput, taskQueue: string) {
+  const { connectionId, targetSystem } = of;
+  const args: [SyncConnectionInput] = [input];
+  return {
+    taskQueue,
+    workflowId: syncConnectionId(connectionId),
+    args,
+    staticSummary: `${connectionId} (${targetSystem})`,
+    priority: sharedTurns(connectionId),
+    typedSearchAttributes: searchAttributesOf(of, 'Syncing'),
+  };
+}
+
+/** Whose Workflow it is: the connection's row, or as much of it. */
+export interface OfOneConnection extends SearchedBy {
+  readonly connectionId: string;
+  readonly targetSystem: string;
 }
 
 export interface SyncConnectionInput {
@@ -59,8 +81,8 @@ export type SyncReport = {
   readonly resources: Partial<Record<Resource, ResourceReport>>;
 };
 
-/** `Paused`: a person has placed a hold; `Held`: only maesn-sync itself has. */
-export type SyncState = 'Idle' | 'Syncing' | 'AwaitingReauthorization' | 'Paused' | 'Held';
+/** `Retrying`: three failures in a row, and nothing since. `Waiting`: fewer, and the next attempt is minutes away or more. `Paused`: a person has placed a hold; `Held`: only maesn-sync itself has. */
+export type SyncState = 'Idle' | 'Syncing' | 'Retrying' | 'Waiting' | 'AwaitingReauthorization' | 'Paused' | 'Held';
 
 export interface SyncConnectionStatus {
   readonly state: SyncState;
@@ -75,6 +97,8 @@ export interface SyncConnectionStatus {
   readonly nextCycleAt?: string | undefined;
   readonly resources: Partial<Record<Resource, ResourceReport>>;
   readonly lastReport?: SyncReport | undefined;
+  /** While it is `Retrying` or `Waiting`. */
+  readonly retrying?: RetryingReport | undefined;
   /** How many cycles in a row have brought nothing at all: with each, the next is later. */
   readonly failedCycles?: number | undefined;
 }
@@ -116,8 +140,6 @@ export const decideDeletesUpdate = defineUpdate<SyncConnectionStatus, [DecideDel
 export const holdsChangedSignal = defineSignal('holdsChanged');
 /** Starts the next cycle of a repeating sync now. Means nothing while one is under way. */
 export const syncNowSignal = defineSignal('syncNow');
-/** Makes a failed request that waits for its next attempt now. */
-export const retryNowSignal = defineSignal('retryNow');
 /** A webhook has said that something changed: the store says what. */
 export const hintedSignal = defineSignal('hinted');
 /** From reauthorizeConnection: whoever stood still may go on, or give up. */
@@ -125,6 +147,48 @@ export const reauthorizationSettledSignal = defineSignal<[ReauthorizationSettled
 
 export interface ReauthorizationSettled {
   readonly outcome: 'reauthorized' | 'expired';
+}
+
+// --- all that call Maesn, or the application --------------------------------------------------------------------
+
+/** Makes a failed request that waits for its next attempt now. One that is under way is let be. */
+export const retryNowSignal = defineSignal('retryNow');
+/** From an Activity of the Workflow itself: it has failed three times in a row, or waits long for its next attempt. */
+export const retryingSignal = defineSignal<[RetryingReport]>('retrying');
+/** From the same one: it gets on again. */
+export const progressedSignal = defineSignal('progressed');
+
+/** What an Activity that fails again and again tells its Workflow: no record, no key. */
+export interface RetryingReport {
+  /** A row of the error guide, or one of ours. */
+  readonly type: string;
+  /** Method and path, or where to: `GET /accounting/invoices`. */
+  readonly request?: string | undefined;
+  readonly status?: number | undefined;
+  readonly page?: number | undefined;
+  /** In a row, of any type, when it told. */
+  readonly failures: number;
+  /** ISO 8601: of the first of them. */
+  readonly since: string;
+  /** ISO 8601: of the attempt after the last of them. */
+  readonly nextAttemptAt?: string | undefined;
+  /** What explains it, and concerns others too. */
+  readonly incidentId?: number | undefined;
+}
+
+/** What an attempt hands to the next one, also where the Activity is begun anew: counts and times. */
+export interface AttemptCounts {
+  /** Failures in a row, per failure type. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Failures that were tried again, in all. */
+  readonly retries: number;
+  /** ISO 8601: of the first of those in a row. */
+  readonly failingSince?: string | undefined;
+}
+
+/** Given to an Activity that is begun anew because somebody wants its next attempt now. */
+export interface TriedBefore {
+  readonly before?: AttemptCounts | undefined;
 }
 
 // --- reauthorizeConnection ------------------------------------------------------------------------------------
@@ -147,9 +211,10 @@ export interface ReauthorizeConnectionInput extends ReauthorizationTimes {
 
 /** How everybody starts it who may: Workflow type, id and input. */
 export function reauthorizeConnectionStart(
-  connectionId: string,
+  of: OfOneConnection,
   { remindEveryMs, expireAfterMs }: ReauthorizationTimes,
 ) {
+  const { connectionId } = of;
   const args: [ReauthorizeConnectionInput] = [{ connectionId, remindEveryMs, expireAfterMs }];
   return {
     workflowId: reauthorizeConnectionId(connectionId),
@@ -157,6 +222,7 @@ export function reauthorizeConnectionStart(
     staticSummary: `${connectionId}: the end user must sign in again`,
     // A login that is back releases all that waits for it.
     priority: { ...sharedTurns(connectionId), priorityKey: BEFORE_WALKS },
+    typedSearchAttributes: searchAttributesOf(of, 'AwaitingReauthorization'),
   };
 }
 
@@ -204,7 +270,8 @@ export interface DeliverEventsResult {
 }
 
 /** How everybody starts it who may: Workflow id, input, and the Signal that also reaches one that is just ending. */
-export function deliverEventsStart(connectionId: string | null, taskQueue: string) {
+export function deliverEventsStart(of: SearchedBy, taskQueue: string) {
+  const { connectionId } = of;
   const args: [DeliverEventsInput] = [{ connectionId }];
   return {
     taskQueue,
@@ -213,6 +280,7 @@ export function deliverEventsStart(connectionId: string | null, taskQueue: strin
     signal: eventsAddedSignal,
     staticSummary: `events of ${connectionId ?? 'incidents'} to the application`,
     priority: sharedTurns(connectionId ?? 'incidents'),
+    typedSearchAttributes: searchAttributesOf(of, 'Delivering'),
   };
 }
 
@@ -224,6 +292,21 @@ export const eventsAddedSignal = defineSignal('eventsAdded');
 /** One per connection whose target system has webhooks. */
 export function keepSubscribedId(connectionId: string): string {
   return `webhooks/${connectionId}`;
+}
+
+/** How everybody starts it who may; the Signal also begins one that is just ending anew. */
+export function keepSubscribedStart(of: OfOneConnection, taskQueue: string) {
+  const { connectionId, targetSystem } = of;
+  const args: [KeepSubscribedInput] = [{ connectionId }];
+  return {
+    taskQueue,
+    workflowId: keepSubscribedId(connectionId),
+    args,
+    signal: syncStartedSignal,
+    staticSummary: `webhooks of ${connectionId} (${targetSystem})`,
+    priority: { ...sharedTurns(connectionId), priorityKey: BEFORE_WALKS },
+    typedSearchAttributes: searchAttributesOf(of, 'Idle'),
+  };
 }
 
 export interface KeepSubscribedInput {
@@ -245,7 +328,7 @@ export function writeRecordId({ connectionId, idempotencyKey }: WriteRecordInput
 }
 
 /** How everybody starts it who may; what is written is in the store. The Signal also wakes one that runs. */
-export function writeRecordStart(of: WriteRecordInput, operation: string, taskQueue: string) {
+export function writeRecordStart(of: WriteRecordInput & SearchedBy, operation: string, taskQueue: string) {
   const { connectionId, idempotencyKey } = of;
   const args: [WriteRecordInput] = [{ connectionId, idempotencyKey }];
   return {
@@ -255,6 +338,7 @@ export function writeRecordStart(of: WriteRecordInput, operation: string, taskQu
     signal: writeChangedSignal,
     staticSummary: `${operation} of ${connectionId}`,
     priority: sharedTurns(connectionId),
+    typedSearchAttributes: searchAttributesOf(of, 'Writing'),
   };
 }
 
@@ -312,15 +396,17 @@ export interface WriteBatchInput {
   readonly batchId: string;
 }
 
-export function writeBatchStart(of: WriteBatchInput, taskQueue: string) {
-  const args: [WriteBatchInput] = [of];
+export function writeBatchStart(of: WriteBatchInput & SearchedBy, taskQueue: string) {
+  const { connectionId, batchId } = of;
+  const args: [WriteBatchInput] = [{ connectionId, batchId }];
   return {
     taskQueue,
     workflowId: writeBatchId(of),
     args,
     signal: writeChangedSignal,
-    staticSummary: `many writes of ${of.connectionId}`,
-    priority: sharedTurns(of.connectionId),
+    staticSummary: `many writes of ${connectionId}`,
+    priority: sharedTurns(connectionId),
+    typedSearchAttributes: searchAttributesOf(of, 'Writing'),
   };
 }
 
@@ -336,9 +422,83 @@ export function hasEnded({ unstarted, running }: WriteBatchReport): boolean {
 
 export const writeBatchQuery = defineQuery<WriteBatchReport | undefined>('status');
 
+// --- watchIncidents ---------------------------------------------------------------------------------------------
+
+/** One; of each task queue, since several may share a namespace. */
+export function watchIncidentsId(taskQueue: string): string {
+  return `incidents/@${taskQueue}`;
+}
+
+/** How everybody starts it who may; the Signal also reaches one that is just ending. */
+export function watchIncidentsStart(taskQueue: string) {
+  return {
+    taskQueue,
+    workflowId: watchIncidentsId(taskQueue),
+    signal: incidentOpenedSignal,
+    staticSummary: 'whether incidents are over',
+    typedSearchAttributes: searchAttributesOf({ connectionId: null }, 'Idle'),
+  };
+}
+
+export const incidentOpenedSignal = defineSignal('incidentOpened');
+
+// --- retryTargetSystem ------------------------------------------------------------------------------------------
+
+/** One at a time for each target system; of each task queue, since several may share a namespace. */
+export function retryTargetSystemId(targetSystem: string, taskQueue: string): string {
+  return `retry/@${taskQueue}/${targetSystem}`;
+}
+
+export interface RetryTargetSystemInput {
+  readonly targetSystem: string;
+  /** Milliseconds over which they are spread. */
+  readonly overMs: number;
+  /** Who has asked for it, for the journal. */
+  readonly by: string;
+  /** Carried from run to run: until when, in ms since 1970, the last Workflow that was told, and how many were. */
+  readonly until?: number | undefined;
+  readonly after?: string | undefined;
+  readonly told?: number | undefined;
+}
+
+export interface RetryTargetSystemReport {
+  readonly told: number;
+  /** Absent: not known yet. */
+  readonly left?: number | undefined;
+}
+
+export function retryTargetSystemStart(input: RetryTargetSystemInput, taskQueue: string) {
+  const { targetSystem } = input;
+  const args: [RetryTargetSystemInput] = [input];
+  return {
+    taskQueue,
+    workflowId: retryTargetSystemId(targetSystem, taskQueue),
+    args,
+    staticSummary: `retry now what retries of ${targetSystem}`,
+    typedSearchAttributes: searchAttributesOf({ connectionId: null, targetSystem }, 'Syncing'),
+  };
+}
+
+export const retryTargetSystemQuery = defineQuery<RetryTargetSystemReport>('status');
+
+export interface RetrySomeInput {
+  readonly targetSystem: string;
+  readonly by: string;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly after?: string | undefined;
+}
+
+export interface RetrySomeResult {
+  readonly after: string | undefined;
+  readonly told: number;
+  readonly left: number;
+  readonly nextInMs: number;
+}
+
 // --- what Activities take and give ----------------------------------------------------------------------------
 
-export interface PullResourceInput {
+export interface PullResourceInput extends TriedBefore {
   readonly connectionId: string;
   readonly resource: Resource;
   /** Names the walk: asked again with the same one, a walk goes on where it stands, or is done. */
@@ -386,7 +546,7 @@ export interface PullResourceResult extends WalkCounts {
   readonly task?: PullTask | undefined;
 }
 
-export interface RenewSubscriptionsInput extends KeepSubscribedInput {
+export interface RenewSubscriptionsInput extends KeepSubscribedInput, TriedBefore {
   /** The Workflow's time, in milliseconds since 1970. */
   readonly nowMs: number;
 }

@@ -1,4 +1,5 @@
-import { CancellationScope, condition, isCancellation, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, setHandler } from '@temporalio/workflow';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import {
   checkLogin,
   openReauthorization,
@@ -9,6 +10,8 @@ import {
 import { causeOf } from './failures.js';
 import { joinedSignal, reauthorizationStatusQuery, reauthorizedSignal, revokedSignal } from './messages.js';
 import type { ReauthorizeConnectionInput, ReauthorizeConnectionStatus, ReauthorizationSettled } from './messages.js';
+import { receiveRetrying } from './retrying.js';
+import { createShownState } from './show-state.js';
 
 /**
  * The signal-awaiting step, one for all Workflows of a connection: tells the application that the end user must sign
@@ -23,33 +26,44 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
   let released = 0;
   let status: ReauthorizeConnectionStatus = { state: 'Opening', since: now(), round: 0, reminders: 0 };
 
+  const shown = createShownState();
+  const retrying = receiveRetrying(() => show({}));
+
   setHandler(joinedSignal, () => void (joins += 1));
   setHandler(revokedSignal, () => void (revoked = true));
   setHandler(reauthorizedSignal, () => void (answers += 1));
   setHandler(reauthorizationStatusQuery, () => status);
 
-  let seenJoins: number;
-  do {
-    // A round can begin while the last one is being released: then once more from the start.
-    seenJoins = joins;
-    if (revoked) await checkRevoked();
-    const { round } = await openReauthorization({ connectionId });
-    if (round === undefined) break;
-    const expiresAt = Date.now() + expireAfterMs;
-    show({ state: 'AwaitingReauthorization', round, reminders: 0, expiresAt: new Date(expiresAt).toISOString() });
-    const outcome = await awaitNewKey(round, expiresAt).catch(async (error: unknown) => {
-      // Whoever waits must not wait for a Workflow that was cancelled.
-      if (isCancellation(error)) await CancellationScope.nonCancellable(() => settle(round, 'expired'));
-      throw error;
-    });
-    await settle(round, outcome);
-  } while (joins > seenJoins || revoked);
-  return { released };
+  return shown.toEnd(settleRounds);
+
+  async function settleRounds(): Promise<{ readonly released: number }> {
+    let seenJoins: number;
+    do {
+      // A round can begin while the last one is being released: then once more from the start.
+      seenJoins = joins;
+      if (revoked) await checkRevoked();
+      const { round } = await openReauthorization({ connectionId });
+      if (round === undefined) break;
+      const expiresAt = Date.now() + expireAfterMs;
+      show({ state: 'AwaitingReauthorization', round, reminders: 0, expiresAt: new Date(expiresAt).toISOString() });
+      const outcome = await awaitNewKey(round, expiresAt).catch(async (error: unknown) => {
+        // Whoever waits must not wait for a Workflow that was cancelled.
+        if (isCancellation(error)) await CancellationScope.nonCancellable(() => settle(round, 'expired'));
+        throw error;
+      });
+      await settle(round, outcome);
+    } while (joins > seenJoins || revoked);
+    return { released };
+  }
 
   /** Maesn has said so; whether it is so (still), its answer to a probe tells. */
   async function checkRevoked(): Promise<void> {
     revoked = false;
-    await checkLogin({ connectionId });
+    await retrying.run((before) =>
+      checkLogin.executeWithOptions({ summary: `whether the login of ${connectionId} was revoked` }, [
+        { connectionId, before },
+      ]),
+    );
   }
 
   async function awaitNewKey(round: number, expiresAt: number): Promise<ReauthorizationSettled['outcome']> {
@@ -73,7 +87,11 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
     show({ state: 'Probing' });
     let lastProbe: string | undefined;
     try {
-      const { outcome, keyVersion, reason } = await probeConnection({ connectionId });
+      const { outcome, keyVersion, reason } = await retrying.run((before) =>
+        probeConnection.executeWithOptions({ summary: `whether Maesn takes the key of ${connectionId}` }, [
+          { connectionId, before },
+        ]),
+      );
       if (outcome === 'accepted') return true;
       if (outcome === 'refused') lastProbe = `Key version ${keyVersion} was refused. ${reason ?? ''}`;
     } catch (error) {
@@ -92,7 +110,11 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
   function show(changes: Partial<ReauthorizeConnectionStatus>): void {
     const moved = changes.state !== undefined && changes.state !== status.state;
     status = { ...status, ...changes, ...(moved ? { since: now() } : {}) };
-    setCurrentDetails(
+    const { report } = retrying;
+    if (report !== undefined)
+      return shown.show(stateOfRetry(report), describeRetrying('Asking Maesn whether it takes the login', report));
+    shown.show(
+      'AwaitingReauthorization',
       [
         `**${status.state}** since ${status.since}.`,
         `The end user of connection \`${connectionId}\` must sign in again; the application was told, and reminded ${status.reminders} times.`,

@@ -31,7 +31,6 @@ import {
   holdsChangedSignal,
   pauseUpdate,
   resumeUpdate,
-  retryNowSignal,
   statusQuery,
   syncNowSignal,
 } from './messages.js';
@@ -45,6 +44,7 @@ import type {
   UnsupportedResources,
 } from './messages.js';
 import { isText, refuseIf } from './inputs.js';
+import { receiveRetrying } from './retrying.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
 /**
@@ -63,6 +63,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   const { runId } = workflowInfo();
   const state = createSyncState(input);
   const awaitReauthorization = receiveReauthorization(connectionId);
+  const retrying = receiveRetrying(() => state.retrying(retrying.report));
   let pulling: CancellationScope | undefined;
   let askedFor = false;
   let hinted = input.hinted === true;
@@ -75,7 +76,6 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   setHandler(statusQuery, () => state.status());
   setHandler(syncNowSignal, () => void (askedFor = true));
   setHandler(hintedSignal, () => void (hinted = true));
-  setHandler(retryNowSignal, () => pulling?.cancel());
   setHandler(holdsChangedSignal, readHoldsAgain);
   setHandler(
     pauseUpdate,
@@ -128,48 +128,52 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     },
   );
 
-  try {
-    // Waiting inside the run, not between runs: a run that has not begun would be deaf to all of the above.
-    if (dueAt !== undefined) await untilDue(dueAt);
-    state.startCycle();
-    const startedAtMs = Date.now();
-    await tell('sync.started', { cycle: state.status().cycle, resources: input.resources });
-    unsupported = await readUnsupported({ connectionId });
-    for (const resource of input.resources) {
-      const known = unsupported[resource];
-      if (known === undefined) await pull(resource, runId);
-      else state.skipped(resource, known);
-    }
-    if (hinted && everyMs === undefined) await pullHinted();
+  return state.toEnd(runCycle);
 
-    const report = state.report();
-    const failures = state.failedResources();
-    await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
-    await condition(allHandlersFinished);
-    if (everyMs !== undefined) {
-      const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
-      // One that brought nothing may have taken long to do so: the pause after it is a whole one.
-      const from = failedCycles === 0 ? startedAtMs : Date.now();
-      return await continueAsNew<typeof syncConnection>({
-        ...input,
-        failedCycles,
-        dueAt: from + cycleIntervalMs(everyMs, failedCycles),
-        cycle: state.status().cycle + 1,
-        lastReport: report,
-        // What was hinted at meanwhile is pulled by the run that waits for the next cycle.
-        hinted,
+  async function runCycle(): Promise<SyncReport> {
+    try {
+      // Waiting inside the run, not between runs: a run that has not begun would be deaf to all of the above.
+      if (dueAt !== undefined) await untilDue(dueAt);
+      state.startCycle();
+      const startedAtMs = Date.now();
+      await tell('sync.started', { cycle: state.status().cycle, resources: input.resources });
+      unsupported = await readUnsupported({ connectionId });
+      for (const resource of input.resources) {
+        const known = unsupported[resource];
+        if (known === undefined) await pull(resource, runId);
+        else state.skipped(resource, known);
+      }
+      if (hinted && everyMs === undefined) await pullHinted();
+
+      const report = state.report();
+      const failures = state.failedResources();
+      await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
+      await condition(allHandlersFinished);
+      if (everyMs !== undefined) {
+        const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
+        // One that brought nothing may have taken long to do so: the pause after it is a whole one.
+        const from = failedCycles === 0 ? startedAtMs : Date.now();
+        return await continueAsNew<typeof syncConnection>({
+          ...input,
+          failedCycles,
+          dueAt: from + cycleIntervalMs(everyMs, failedCycles),
+          cycle: state.status().cycle + 1,
+          lastReport: report,
+          // What was hinted at meanwhile is pulled by the run that waits for the next cycle.
+          hinted,
+        });
+      }
+      if (failures.length === 0) return report;
+      throw ApplicationFailure.create({
+        type: 'SyncFailed',
+        message: `${failures.length} of ${input.resources.length} resources failed: ${failures.join(', ')}. All others are in the store.`,
+        nonRetryable: true,
+        details: [report],
       });
+    } finally {
+      // A hold that somebody is just placing or lifting is written before the Workflow ends.
+      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     }
-    if (failures.length === 0) return report;
-    throw ApplicationFailure.create({
-      type: 'SyncFailed',
-      message: `${failures.length} of ${input.resources.length} resources failed: ${failures.join(', ')}. All others are in the store.`,
-      nonRetryable: true,
-      details: [report],
-    });
-  } finally {
-    // A hold that somebody is just placing or lifting is written before the Workflow ends.
-    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   }
 
   function readHoldsAgain(): void {
@@ -198,7 +202,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   async function pullHinted(): Promise<void> {
     hintDelayMs =
       Date.now() - hintsPulledAt < hintDelayMs ? Math.min(2 * hintDelayMs, MAXIMUM_HINT_DELAY_MS) : HINT_DELAY_MS;
-    await sleep(hintDelayMs);
+    await sleep(hintDelayMs, { summary: 'more webhooks may come' });
     hinted = false;
     for (const resource of await readHints({ connectionId, resources: input.resources })) {
       hintedWalks += 1;
@@ -223,9 +227,11 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       pulling = new CancellationScope();
       try {
         const result = await pulling.run(() =>
-          pullResource.executeWithOptions({ summary: `${resource} of ${connectionId}`, ...options }, [
-            { connectionId, resource, walkId, task },
-          ]),
+          retrying.run((before) =>
+            pullResource.executeWithOptions({ summary: summaryOf(resource), ...options }, [
+              { connectionId, resource, walkId, task, before },
+            ]),
+          ),
         );
         if (result.held === true) {
           holdsChanged = true;
@@ -258,6 +264,11 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         pulling = undefined;
       }
     }
+  }
+
+  function summaryOf(resource: Resource): string {
+    const { nextPage } = state;
+    return `${resource} of ${connectionId}${nextPage === 1 ? '' : `, from page ${nextPage}`}`;
   }
 
   /** The application hears of it, unless the connection itself is what is gone. */

@@ -1,19 +1,21 @@
 /** What a sync knows of itself; status, report and the text in the Temporal UI are all derived from it. */
-import { setCurrentDetails } from '@temporalio/workflow';
 import { meansNotOffered } from '../spec/capabilities.js';
 import { isFailureType } from '../spec/error-guide.js';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import type { Resource } from '../spec/resources.js';
 import type { FailureCause } from './failures.js';
 import type {
   HoldReport,
   PullResourceResult,
   ResourceReport,
+  RetryingReport,
   SyncConnectionInput,
   SyncConnectionStatus,
   SyncReport,
   SyncState,
   UnsupportedResource,
 } from './messages.js';
+import { createShownState } from './show-state.js';
 
 const NOTHING_YET: ResourceReport = {
   status: 'waiting',
@@ -34,11 +36,14 @@ export function createSyncState(input: SyncConnectionInput) {
   let awaitingPage: number | undefined;
   let isAwaiting = false;
   let isPulling = false;
+  let retrying: RetryingReport | undefined;
+  const { show: showState, toEnd } = createShownState();
   let shown: { readonly state: SyncState; readonly since: string } | undefined;
 
   function state(): SyncState {
     if (holds.length > 0) return holds.some(({ kind }) => kind === 'paused') ? 'Paused' : 'Held';
     if (isAwaiting) return 'AwaitingReauthorization';
+    if (retrying !== undefined) return stateOfRetry(retrying);
     return startedAt !== undefined || isPulling ? 'Syncing' : 'Idle';
   }
 
@@ -52,8 +57,9 @@ export function createSyncState(input: SyncConnectionInput) {
   }
 
   function show(): void {
-    if (shown?.state !== state()) shown = { state: state(), since: now() };
-    setCurrentDetails(describe(status()));
+    // Of a row of failures it is when it began, not when it was told.
+    if (shown?.state !== state()) shown = { state: state(), since: retrying?.since ?? now() };
+    showState(state(), describe(status()));
   }
 
   function status(): SyncConnectionStatus {
@@ -66,13 +72,24 @@ export function createSyncState(input: SyncConnectionInput) {
       nextCycleAt: startedAt === undefined && dueAt !== undefined ? new Date(dueAt).toISOString() : undefined,
       resources: Object.fromEntries(resources),
       lastReport,
+      retrying: holds.length > 0 || isAwaiting ? undefined : retrying,
       failedCycles,
     };
   }
 
-  show();
+  // Of a first cycle, which begins at once, there is nothing to show before it has.
+  if (dueAt !== undefined) show();
   return {
     status,
+    toEnd,
+    retrying(reported: RetryingReport | undefined) {
+      retrying = reported;
+      show();
+    },
+    /** Where the next task begins, as far as the Workflow knows: pages before it are in the store. */
+    get nextPage() {
+      return resource === undefined ? 1 : report(resource).pages + 1;
+    },
     get isHeld() {
       return holds.length > 0;
     },
@@ -170,21 +187,25 @@ export function concernsOneResource(cause: FailureCause): boolean {
 
 /** Markdown for the Temporal UI. */
 function describe(status: SyncConnectionStatus): string {
-  const { state, since, resource, holds, nextCycleAt, resources, failedCycles = 0 } = status;
+  const { state, since, resource, holds, nextCycleAt, resources, retrying, failedCycles = 0 } = status;
   const held = holds.map(({ placedBy, reason, since: from }) => `${reason} (${placedBy}, since ${from})`).join('; ');
+  const doing = `Pulling \`${resource ?? '...'}\``;
   const why = {
     Idle: `${failedCycles === 0 ? '' : `Asked less often: ${failedCycles} failed cycles in a row. `}The next cycle starts at ${nextCycleAt ?? 'once'}.`,
-    Syncing: `Pulling \`${resource ?? '...'}\`.`,
+    Syncing: `${doing}.`,
+    Retrying: '',
+    Waiting: '',
     AwaitingReauthorization: `Stopped at \`${resource ?? '...'}\`: the end user must sign in again, and the application was told. It goes on at the same page.`,
     Paused: `Paused: ${held}`,
     Held: `Held: ${held}`,
   }[state];
   const rows = Object.entries(resources).map(
     ([name, { status: of, pages, records, failure }]) =>
-      `| ${name} | ${of} | ${pages} | ${records} | ${failure?.message.replaceAll('|', '/') ?? ''} |`,
+      // Of what is under way the store knows more.
+      `| ${name} | ${of} | ${of === 'syncing' ? '…' : pages} | ${of === 'syncing' ? '…' : records} | ${failure?.message.replaceAll('|', '/') ?? ''} |`,
   );
   return [
-    `**${state}** since ${since}. ${why}`,
+    retrying === undefined ? `**${state}** since ${since}. ${why}` : describeRetrying(doing, retrying),
     '',
     '| resource | status | pages | records | failure |',
     '|-|-|-|-|-|',

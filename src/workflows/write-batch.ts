@@ -1,7 +1,8 @@
-import { condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
 import { startNextWrites } from './activities.js';
 import { hasEnded, writeBatchQuery, writeChangedSignal } from './messages.js';
 import type { WriteBatchInput, WriteBatchReport } from './messages.js';
+import { createShownState } from './show-state.js';
 
 /** One that is decided by a person tells nobody: it is seen at the next look. */
 const LOOK_AGAIN = '1 minute';
@@ -15,17 +16,20 @@ export async function writeBatch(input: WriteBatchInput): Promise<WriteBatchRepo
   let report: WriteBatchReport | undefined;
   setHandler(writeChangedSignal, () => void (changed = true));
   setHandler(writeBatchQuery, () => report);
-
-  for (;;) {
-    changed = false;
-    report = await startNextWrites(input);
-    setCurrentDetails(
-      Object.entries(report)
-        .map(([what, count]) => `- ${what}: ${count}`)
-        .join('\n'),
-    );
-    if (hasEnded(report)) return report;
-    await condition(() => changed, LOOK_AGAIN, { summary: 'a write has ended' });
-    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeBatch>(input);
-  }
+  const shown = createShownState();
+  return shown.toEnd(async () => {
+    for (;;) {
+      changed = false;
+      report = await startNextWrites(input);
+      shown.show(
+        'Writing',
+        Object.entries(report)
+          .map(([what, count]) => `- ${what}: ${count}`)
+          .join('\n'),
+      );
+      if (hasEnded(report)) return report;
+      await condition(() => changed, LOOK_AGAIN, { summary: 'a write has ended' });
+      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeBatch>(input);
+    }
+  });
 }

@@ -1,11 +1,5 @@
-import {
-  CancellationScope,
-  CancelledFailure,
-  allHandlersFinished,
-  condition,
-  setCurrentDetails,
-  setHandler,
-} from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, allHandlersFinished, condition, setHandler } from '@temporalio/workflow';
+import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import {
   endWrite,
   giveUpWrite,
@@ -20,7 +14,10 @@ import { receiveReauthorization } from './await-reauthorization.js';
 import { causeOf, endedByCancellation } from './failures.js';
 import { refuseIf, isCount, isOneOf, isText } from './inputs.js';
 import { resolveWriteUpdate, writeChangedSignal, writeStatusQuery } from './messages.js';
-import type { WriteRecordInput, WriteRecordResult, WriteRecordStatus, WriteStep } from './messages.js';
+import type { AttemptCounts, WriteRecordInput, WriteRecordResult, WriteRecordStatus, WriteStep } from './messages.js';
+import { receiveRetrying } from './retrying.js';
+import type { MaesnState } from './search-attributes.js';
+import { createShownState } from './show-state.js';
 
 /** A Signal that got lost costs no more than that. */
 const LOOK_AGAIN = '5 minutes';
@@ -35,6 +32,10 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
   const awaitReauthorization = receiveReauthorization(connectionId);
   let changed = false;
   let status: WriteRecordStatus = { doing: 'send', since: new Date().toISOString() };
+
+  let about = '';
+  const shown = createShownState();
+  const retrying = receiveRetrying(showAgain);
 
   setHandler(writeStatusQuery, () => status);
   setHandler(writeChangedSignal, () => void (changed = true));
@@ -60,17 +61,21 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
     },
   );
 
-  try {
-    let step: WriteStep = { next: 'send' };
-    while (step.next !== 'nothing') step = await carryOut(step);
-    return await ended(step.result);
-  } catch (error) {
-    if (!endedByCancellation(error)) throw error;
-    const step = await CancellationScope.nonCancellable(() => giveUpWrite({ ...input, because: 'it was cancelled' }));
-    if (step.next === 'nothing') await CancellationScope.nonCancellable(() => ended(step.result));
-    throw new CancelledFailure('the write was cancelled');
-  } finally {
-    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  return shown.toEnd(write);
+
+  async function write(): Promise<WriteRecordResult> {
+    try {
+      let step: WriteStep = { next: 'send' };
+      while (step.next !== 'nothing') step = await carryOut(step);
+      return await ended(step.result);
+    } catch (error) {
+      if (!endedByCancellation(error)) throw error;
+      const step = await CancellationScope.nonCancellable(() => giveUpWrite({ ...input, because: 'it was cancelled' }));
+      if (step.next === 'nothing') await CancellationScope.nonCancellable(() => ended(step.result));
+      throw new CancelledFailure('the write was cancelled');
+    } finally {
+      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+    }
   }
 
   // oxlint-disable-next-line typescript/consistent-return -- every case returns
@@ -78,11 +83,15 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
     show(step.next, step.next === 'decide' ? step.because : undefined);
     switch (step.next) {
       case 'send':
-        return ask(() => sendWrite(input));
+        return ask((before) => sendWrite.executeWithOptions({ summary: summaryOf('send') }, [{ ...input, before }]));
       case 'lookUp':
-        return ask(() => lookUpWrite(input));
+        return ask((before) =>
+          lookUpWrite.executeWithOptions({ summary: summaryOf('look up') }, [{ ...input, before }]),
+        );
       case 'poll':
-        return ask(() => pollWriteTask(input));
+        return ask((before) =>
+          pollWriteTask.executeWithOptions({ summary: summaryOf('ask for the task of') }, [{ ...input, before }]),
+        );
       case 'waitForTurn':
         await condition(() => changed, LOOK_AGAIN, { summary: 'the write before it' });
         return { next: 'send' };
@@ -100,12 +109,12 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
   }
 
   /** A login that is refused is waited for; then the very same step is taken once more. */
-  async function ask(activity: () => Promise<WriteStep>): Promise<WriteStep> {
+  async function ask(activity: (before: AttemptCounts | undefined) => Promise<WriteStep>): Promise<WriteStep> {
     for (;;) {
       try {
         // What is signalled from now on, the Activity may not have seen.
         changed = false;
-        return await activity();
+        return await retrying.run(activity);
       } catch (error) {
         const cause = causeOf(error);
         if (cause.type !== 'Unauthorized' || endedByCancellation(error)) throw error;
@@ -125,19 +134,36 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
     return result;
   }
 
-  function show(doing: WriteRecordStatus['doing'], about = ''): void {
+  function summaryOf(verb: string): string {
+    return `${verb} ${idempotencyKey} of ${connectionId}`;
+  }
+
+  function show(doing: WriteRecordStatus['doing'], more = ''): void {
     status = { doing, since: new Date().toISOString() };
-    setCurrentDetails(
-      [
-        `**${WORDS[doing]}** since ${status.since}.`,
-        `Write \`${idempotencyKey}\` of connection \`${connectionId}\`.`,
-        about,
-      ]
-        .filter((line) => line !== '')
-        .join('\n\n'),
-    );
+    about = more;
+    showAgain();
+  }
+
+  function showAgain(): void {
+    const which = `Write \`${idempotencyKey}\` of connection \`${connectionId}\``;
+    const { doing, since } = status;
+    const { report } = retrying;
+    if (report !== undefined)
+      return shown.show(stateOfRetry(report), describeRetrying(`${which}: ${WORDS[doing]}`, report));
+    const lines = [`**${WORDS[doing]}** since ${since}.`, `${which}.`, about];
+    shown.show(STATES[doing], lines.filter((line) => line !== '').join('\n\n'));
   }
 }
+
+const STATES: Readonly<Record<WriteRecordStatus['doing'], MaesnState>> = {
+  send: 'Writing',
+  lookUp: 'Writing',
+  poll: 'Writing',
+  nothing: 'Writing',
+  waitForTurn: 'Queued',
+  decide: 'Undecided',
+  awaitReauthorization: 'AwaitingReauthorization',
+};
 
 const WORDS: Readonly<Record<WriteRecordStatus['doing'], string>> = {
   send: 'Being sent',

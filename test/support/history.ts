@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import protoModule from '@temporalio/proto';
+import { z } from 'zod';
 
 const { EventType } = protoModule.temporal.api.enums.v1;
 
@@ -33,4 +34,20 @@ export async function readHistoryText(temporal: Client, workflowId: string, runI
     name === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value,
   );
   return JSON.stringify(decoded);
+}
+
+/** Names of the Signals that came, in order. */
+export async function readSignals(temporal: Client, workflowId: string): Promise<string[]> {
+  const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
+  return (events ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signalled }) =>
+    signalled?.signalName ? [signalled.signalName] : [],
+  );
+}
+
+const metadata = z.object({ currentDetails: z.string() });
+
+/** What the Temporal UI shows as the Workflow's current details. */
+export async function readDetails(temporal: Client, workflowId: string): Promise<string> {
+  return metadata.parse(await temporal.workflow.getHandle(workflowId).query('__temporal_workflow_metadata'))
+    .currentDetails;
 }

@@ -10,7 +10,7 @@ export function showIncidents(incidents: readonly Incident[], now: Date): Markup
   return html`${incidents.map(({ id, kind, targetSystem, connections, openedAt }) => {
     const { what, advice } = incidentRule(kind);
     return html`<p class="message bad" id="incident-${id}">
-      <b>${what}${targetSystem === null ? '' : html` (${targetSystem})`}.</b> ${advice}
+      <b>Incident ${id}: ${what}${targetSystem === null ? '' : html` (${targetSystem})`}.</b> ${advice}
       <span class="quiet">${connections} connections, since ${showAge(openedAt, now)}.</span>
     </p>`;
   })}`;

@@ -6,6 +6,7 @@ import type { Markup } from './layout.js';
 const BADGES = {
   Syncing: ['●', 'busy', 'Syncing'],
   Retrying: ['↻', 'warn', 'Retrying'],
+  Waiting: ['↻', 'warn', 'Waiting'],
   AwaitingReauthorization: ['!', 'bad', 'Must sign in'],
   Paused: ['‖', 'held', 'Paused'],
   Held: ['‖', 'held', 'Held'],

@@ -4,6 +4,8 @@ import {
   decideDeletes,
   idParam,
   pauseSync,
+  retryTargetSystem,
+  retryingTargetSystem,
   startSync,
   startedSync,
   syncPage,
@@ -193,6 +195,24 @@ export function createSyncRoutes(options: RouteOptions): Api {
       async (c) => {
         await clientOf(c, options).retryNow(c.req.valid('param').id);
         return c.body(null, 202);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: '/retry-now',
+        operationId: 'retryTargetSystem',
+        summary: 'After an outage: make now what retries of one target system, spread over a time',
+        tags,
+        request: { body: body(retryTargetSystem) },
+        responses: {
+          202: json('They will be told, one after the other', retryingTargetSystem),
+          ...problems('InvalidInput', 'Refused'),
+        },
+      }),
+      async (c) => {
+        const started = await clientOf(c, options).retryTargetSystem(c.req.valid('json'));
+        return c.json(toJson(retryingTargetSystem, started), 202);
       },
     );
 }
