@@ -12,6 +12,7 @@ import type { MaesnSync, Resource } from '../../src/client.js';
 import { readConfig, requireVariables } from '../../src/config.js';
 import type { Config, ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
+import { createDataConverter } from '../../src/payloads/data-converter.js';
 import type { Store } from '../../src/store/index.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
 import { createSyncWorker } from '../../src/worker.js';
@@ -24,6 +25,8 @@ export interface HarnessOptions {
   readonly skipTime?: readonly ('started by client' | 'started by Activities')[];
   readonly overrides?: ReadConfigOptions['overrides'];
   readonly sandbox?: SandboxOptions;
+  /** Default: the server that all tests share. */
+  readonly temporalAddress?: string;
 }
 
 export interface Harness {
@@ -62,6 +65,7 @@ export async function startHarness({
   skipTime = [],
   overrides = {},
   sandbox: about,
+  temporalAddress = inject('temporalAddress'),
 }: HarnessOptions = {}): Promise<Harness> {
   logToFile();
   const sandbox = await startSandbox(about);
@@ -79,8 +83,10 @@ export async function startHarness({
     },
     sandbox: true,
   });
-  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection }));
+  const connection = await NativeConnection.connect({ address: temporalAddress });
+  const { MAESN_SYNC_PAYLOAD_KEYS: payloadKeys } = config;
+  const using = { connection, dataConverter: createDataConverter(payloadKeys) };
+  const client = (skipping: boolean) => (skipping ? createSkippingClient(using) : new Client(using));
   const temporal = client(skipTime.includes('started by client'));
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
@@ -96,7 +102,8 @@ export async function startHarness({
       temporal: activitiesTemporal,
       store,
       maesn,
-      workflowBundlePath: inject('workflowBundlePath'),
+      // Of what is encrypted, the bundle is another one; the Worker makes it.
+      workflowBundlePath: payloadKeys === undefined ? inject('workflowBundlePath') : undefined,
     });
     const running = worker.run();
     return async () => {
@@ -115,7 +122,7 @@ export async function startHarness({
 
   /** On a connection of its own: of one task queue, a connection serves one Worker. */
   async function addWorker(): Promise<void> {
-    const own = await NativeConnection.connect({ address: inject('temporalAddress') });
+    const own = await NativeConnection.connect({ address: temporalAddress });
     const end = await runWorker(own);
     others.push(async () => {
       await end();
