@@ -65,7 +65,9 @@ export interface StoreOptions {
 export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOptions): Promise<Store> {
   const sealing = createSealing(sealingKey);
   return createStore(
-    databaseUrl === undefined ? await openPglite(pgliteDir ?? 'memory://') : await openPostgres(databaseUrl),
+    databaseUrl === undefined
+      ? await openPglite(pgliteDir ?? 'memory://')
+      : await openPostgres(databaseUrl, sealing.keyIds),
     sealing,
   );
 }

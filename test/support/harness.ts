@@ -13,7 +13,9 @@ import { readConfig, requireVariables } from '../../src/config.js';
 import type { Config, ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
 import { createDataConverter } from '../../src/payloads/data-converter.js';
+import type { OpenDatabase } from '../../src/store/database.js';
 import type { Store } from '../../src/store/index.js';
+import type { SealingKeys } from '../../src/store/sealing.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
@@ -27,6 +29,8 @@ export interface HarnessOptions {
   readonly sandbox?: SandboxOptions;
   /** Default: the server that all tests share. */
   readonly temporalAddress?: string;
+  /** Default: one. */
+  readonly sealingKeys?: SealingKeys;
 }
 
 export interface Harness {
@@ -34,6 +38,8 @@ export interface Harness {
   readonly sandbox: Sandbox;
   readonly store: Store;
   readonly query: Query;
+  /** For other stores over the same tables. */
+  readonly database: OpenDatabase;
   readonly sync: MaesnSync;
   readonly temporal: Client;
   readonly taskQueue: string;
@@ -66,10 +72,11 @@ export async function startHarness({
   overrides = {},
   sandbox: about,
   temporalAddress = inject('temporalAddress'),
+  sealingKeys,
 }: HarnessOptions = {}): Promise<Harness> {
   logToFile();
   const sandbox = await startSandbox(about);
-  const { store, query } = await openTestStore();
+  const { store, query, database } = await openTestStore(sealingKeys);
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const config = readConfig({
     env: {},
@@ -142,6 +149,7 @@ export async function startHarness({
     sandbox,
     store,
     query,
+    database,
     sync,
     temporal,
     taskQueue,
