@@ -129,7 +129,7 @@ describe('the rotation of the sealing key', () => {
     const overtaken = {
       ...ring,
       open: (sealed: string, context: Parameters<typeof ring.open>[1]) => {
-        if (context[0] === 'c7') changes.push(other.connections.storeKey('c7', 'newer', 'test'));
+        if (context[0] === 'c7' && context[1] === 1) changes.push(other.connections.storeKey('c7', 'newer', 'test'));
         return ring.open(sealed, context);
       },
     };
@@ -220,7 +220,7 @@ it('a rotation that is killed in the middle loses nothing, and ends when it is r
   const databaseUrl = await createTestDatabase();
   const pgliteDir = path.join(dir, 'pglite');
   const open = () => (databaseUrl === undefined ? openPglite(pgliteDir) : openPostgres(databaseUrl));
-  const count = 300;
+  const count = 220;
   try {
     const before = await open();
     await fill(createStore(before, createSealing(OLD)), count);
