@@ -154,6 +154,10 @@ describe('the codec server', () => {
     expect(await decode(payload, [B])).toBe('x');
   });
 
+  it('takes a list that is left out for an empty one, as the CLI sends it', async () => {
+    expect(await backend.ask('POST', '/codec/decode', {})).toMatchObject({ status: 200, body: { payloads: [] } });
+  });
+
   it('wants a token', async () => {
     const answer = await backend.ask('POST', '/codec/decode', { payloads: [] }, { authorization: 'Bearer none' });
     expect(answer.status).toBe(401);
@@ -202,7 +206,8 @@ describe('the codec server', () => {
 
   it.each([
     ['no JSON', '{', 'body'],
-    ['no payloads', {}, 'payloads'],
+    ['payloads that are none', { payloads: 'x' }, 'payloads'],
+    ['more than 10,000', { payloads: Array.from({ length: 10_001 }, () => ({})) }, 'payloads'],
     ['what is not base64', { payloads: [{ data: '?' }] }, 'payloads.0.data'],
     ['metadata that are none', { payloads: [{ metadata: { encoding: 1 } }] }, 'payloads.0.metadata.encoding'],
   ])('refuses %s, and names the field', async (_what, body, field) => {

@@ -23,7 +23,9 @@ const MAX_PAYLOADS = 10_000;
 const request = z.object({
   payloads: z
     .array(z.object({ metadata: z.record(z.string(), z.base64()).optional(), data: z.base64().optional() }))
-    .max(MAX_PAYLOADS),
+    .max(MAX_PAYLOADS)
+    // The CLI, where there are none: Protocol Buffers leave out what is empty.
+    .default([]),
 });
 
 /** Where the UI runs, as browsers name it; `undefined`: it is not known, and no browser is let in. */
