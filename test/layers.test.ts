@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   payloads: [],
   'temporal.ts': ['payloads'],
   'logging.ts': [],
-  client: ['spec', 'maesn', 'store', 'workflows/messages'],
+  client: ['spec', 'maesn', 'payloads', 'store', 'workflows/messages'],
   'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'payloads', 'temporal'],
   'health.ts': [],
   'worker.ts': ['activities', 'maesn', 'payloads', 'spec', 'store', 'config', 'health', 'temporal'],

@@ -188,6 +188,7 @@ describe('the codec server', () => {
     expect(asked.status).toBe(200);
     expect(asked.headers.get('access-control-allow-origin')).toBe(UI);
 
+    expect((await preflight('http://localhost:8233')).status).toBe(204);
     for (const origin of ['http://127.0.0.1:8234', 'https://evil.example', 'null']) {
       const refused = await preflight(origin);
       expect(refused.status).toBe(403);

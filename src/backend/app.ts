@@ -11,7 +11,7 @@ import type { BackendEnv, Token } from './access.js';
 import { limitBody } from './body-limits.js';
 import { createCallbacks } from './callbacks.js';
 import type { CallbackOptions } from './callbacks.js';
-import { allowTemporalUi, createCodecRoutes, isCodec, originOf } from './codec.js';
+import { allowTemporalUi, createCodecRoutes, isCodec, originsOf } from './codec.js';
 import { logRequests } from './log-requests.js';
 import { NOTE_STYLE } from './note-page.js';
 import { createPage } from './page/index.js';
@@ -74,7 +74,7 @@ export function createBackend(options: BackendOptions): BackendApp {
     }),
   );
   app.use(showNothing);
-  app.use(allowTemporalUi(originOf(temporalUi?.url)));
+  app.use(allowTemporalUi(originsOf(temporalUi?.url)));
   app.use(requireOwnHost(tokens));
   app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
   app.use(requireSameOrigin((path) => isCodec(path) || (isPublic(path) && path !== SIGN_IN_PATH)));

@@ -28,15 +28,18 @@ const request = z.object({
     .default([]),
 });
 
-/** Where the UI runs, as browsers name it; `undefined`: it is not known, and no browser is let in. */
-export function originOf(uiUrl: string | undefined): string | undefined {
-  return uiUrl === undefined ? undefined : new URL(uiUrl).origin;
+/** Where the UI runs, as browsers name it: on this machine, by whichever name was typed. None: it is not known, and no browser is let in. */
+export function originsOf(uiUrl: string | undefined): string[] {
+  if (uiUrl === undefined) return [];
+  const { origin, hostname } = new URL(uiUrl);
+  if (hostname !== '127.0.0.1' && hostname !== 'localhost') return [origin];
+  return ['127.0.0.1', 'localhost'].map((name) => origin.replace(hostname, name));
 }
 
 /** Lets pages of Temporal's UI, and of nobody else, ask and read the answers. Comes before whatever wants a token: a preflight has none. */
-export function allowTemporalUi(uiOrigin: string | undefined): MiddlewareHandler<BackendEnv> {
+export function allowTemporalUi(origins: readonly string[]): MiddlewareHandler<BackendEnv> {
   const allow = cors({
-    origin: (origin) => (origin === uiOrigin ? origin : null),
+    origin: [...origins],
     allowMethods: ['POST'],
     allowHeaders: ['Authorization', 'Content-Type', 'X-Namespace'],
     // The cookie of the page, where both are of one site.
@@ -46,7 +49,7 @@ export function allowTemporalUi(uiOrigin: string | undefined): MiddlewareHandler
   return async (c, next) => {
     if (!isCodec(c.req.path)) return next();
     const origin = c.req.header('origin');
-    if (origin === undefined || origin === uiOrigin) return allow(c, next);
+    if (origin === undefined || origins.includes(origin)) return allow(c, next);
     return toProblem(c, {
       status: 403,
       title: 'Forbidden',
