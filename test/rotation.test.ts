@@ -182,9 +182,9 @@ it('a sync, a reauthorisation and writes do not notice that the sealing key is r
     const ring = createSealing([NEW, OLD]);
     const resealing = createResealing(harness.database.db, ring);
     let looks = 0;
-    let done = false;
+    const over = new AbortController();
     const rotating = (async () => {
-      while (!done) {
+      while (!over.signal.aborted) {
         const { unopenable } = await resealing.reseal(() => undefined);
         expect(unopenable).toEqual([]);
         looks += 1;
@@ -202,7 +202,7 @@ it('a sync, a reauthorisation and writes do not notice that the sealing key is r
     for (const { idempotencyKey } of writes) {
       expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied' });
     }
-    done = true;
+    over.abort();
     await rotating;
     expect(looks).toBeGreaterThan(1);
     expect(account.writes.filter(({ operation }) => operation === 'createInvoice')).toHaveLength(writes.length);

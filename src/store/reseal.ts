@@ -47,12 +47,12 @@ const keyed = rowsOf(z.object({ key: z.string() }));
 const sealedRow = rowsOf(z.looseObject({ sealed: z.string().nullable() }));
 const about = z.record(z.string(), z.union([z.string(), z.number()]));
 
+/** The key that a sealed text names: `v1.<8 characters>.` */
+const keyIdOf = ({ column }: SealedColumn): SQL => sql`substr(${sql.identifier(column)}, 4, 8)`;
+const tableOf = ({ table }: SealedColumn): SQL => sql`${sql.identifier('maesn_sync')}.${sql.identifier(table)}`;
+
 export function createResealing(db: Database, sealing: Sealing): Resealing {
   const [newest = ''] = sealing.keyIds;
-
-  /** The key that a sealed text names: `v1.<8 characters>.` */
-  const keyIdOf = ({ column }: SealedColumn): SQL => sql`substr(${sql.identifier(column)}, 4, 8)`;
-  const tableOf = ({ table }: SealedColumn): SQL => sql`${sql.identifier('maesn_sync')}.${sql.identifier(table)}`;
 
   async function readOld(of: SealedColumn, after: string | undefined): Promise<string[]> {
     const key = sql.identifier(of.key);
