@@ -175,6 +175,14 @@ describe('a sync that runs', () => {
 });
 
 describe('the bundle for encrypted payloads', () => {
+  it('holds of ours the Workflows, the tables, and what hides failures', async () => {
+    const bundle = await readFile(bundlePath, 'utf8');
+    const ours = [...bundle.matchAll(/^\/\*\*\*\/ "\.\/(src\/[^"]+)"/gm)].map(([, file = '']) => file);
+    expect(ours.filter((file) => !/^src\/(?:workflows|spec)\//.test(file))).toEqual([
+      'src/payloads/failure-converter.ts',
+    ]);
+  });
+
   const HISTORIES = path.join(import.meta.dirname, 'histories');
 
   it('replays all that was ever recorded in clear', async () => {

@@ -16,6 +16,7 @@ import { openPglite, openPostgres } from '../src/store/database.js';
 import type { OpenDatabase } from '../src/store/database.js';
 import { createStore } from '../src/store/index.js';
 import type { Store } from '../src/store/index.js';
+import { readKeyHolders } from '../src/store/key-holders.js';
 import { createResealing } from '../src/store/reseal.js';
 import { createSealing, sealingKeyId } from '../src/store/sealing.js';
 import { runCli } from './support/cli.js';
@@ -262,6 +263,20 @@ it('a rotation that is killed in the middle loses nothing, and ends when it is r
 // Only a Postgres server has room for a second process; PGlite has none.
 // oxlint-disable-next-line vitest/no-conditional-tests
 if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
+  it('a process that has nothing to do is seen all the same, with the keys that it has', async () => {
+    const { store, database, databaseUrl = '' } = await openTestStore([OLD, NEW]);
+    await Promise.all([store.ping(), store.ping(), store.ping()]);
+    const other = await openPostgres(databaseUrl, [sealingKeyId(NEW)]);
+    const holders = (key: Buffer) => readKeyHolders(other.db, sealingKeyId(key));
+    expect((await holders(OTHER)).without).toBeGreaterThan(2);
+    // The others have been idle for too long.
+    await waitFor('one connection is left, besides that which asks', async () => (await holders(OTHER)).without <= 2);
+    expect(await holders(NEW)).toEqual({ without: 0, sealingOtherwise: 1 });
+    expect(await holders(OLD)).toEqual({ without: 1, sealingOtherwise: 1 });
+    await other.close();
+    await database.close();
+  });
+
   describe('the command', () => {
     const text = (...keys: readonly Buffer[]) => keys.map((key) => key.toString('base64')).join(',');
 

@@ -73,6 +73,7 @@ export async function rotate(db: Database, sealing: Sealing, { dryRun = false, o
   }
   const { sealingOtherwise } = await readKeyHolders(db, newest);
   onLine(`Everything is sealed with ${newest}.`);
+  if (older.length === 0) return;
   onLine(
     sealingOtherwise > 0
       ? `Keep the older keys: ${sealingOtherwise} connections are of processes that still seal with one of them. Restart those with ${newest} first, then run this again.`

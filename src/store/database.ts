@@ -33,6 +33,8 @@ export async function openPostgres(connectionString: string, keyIds: readonly st
     connectionString,
     application_name: [APPLICATION_NAME, ...keyIds].join(' '),
     connectionTimeoutMillis: 10_000,
+    // One stays, also of a process that has nothing to do: else nobody would see that it is there.
+    min: 1,
   });
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => undefined);

@@ -1,6 +1,6 @@
 /**
- * Which sealing keys the other processes have, as far as their connections to this Postgres show: a process without a connection just
- * now is not seen, nor is one behind a pooler that does not pass names on.
+ * Which sealing keys the other processes have, by the names of their connections to this Postgres. One that is just being restarted is
+ * not seen, nor is one behind a pooler that does not pass names on.
  */
 import { sql } from 'drizzle-orm';
 import { z } from 'zod';
