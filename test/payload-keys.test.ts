@@ -128,7 +128,7 @@ describe('a sync that runs', () => {
         JSON.parse(history),
       );
     await replay([B, A]);
-    await expect(replay([B])).rejects.toThrow(/./);
+    await expect(replay([B])).rejects.toThrow('Replay failed due workflow task failure');
     await harness.startWorker();
   });
 
