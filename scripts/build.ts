@@ -16,10 +16,18 @@ await cp(file('src/backend/page/assets'), file('dist/src/backend/page/assets'), 
 for (const asset of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
   await cp(file(`node_modules/swagger-ui-dist/${asset}`), file(`dist/src/backend/assets/${asset}`));
 }
-const { code } = await bundleWorkflowCode({
-  workflowsPath: file('dist/src/workflows/index.js'),
-  logger: new DefaultLogger('WARN'),
-});
-await writeFile(file('dist/workflow-bundle.js'), code);
+// The failures of Workflows are made inside the bundle, in clear or for encryption.
+const bundles = {
+  'workflow-bundle.js': {},
+  'workflow-bundle-encrypted.js': { failureConverterPath: file('dist/src/payloads/failure-converter.js') },
+};
+for (const [name, options] of Object.entries(bundles)) {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: file('dist/src/workflows/index.js'),
+    logger: new DefaultLogger('WARN'),
+    ...options,
+  });
+  await writeFile(file(`dist/${name}`), code);
+}
 await chmod(file('dist/src/cli.js'), 0o755);
 console.log('dist is built.');

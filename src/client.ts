@@ -277,7 +277,7 @@ export async function connectMaesnSync(env?: Environment): Promise<MaesnSync> {
   const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY');
   const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
   try {
-    const temporal = await connectClient(config.env);
+    const temporal = await connectClient(config);
     return createMaesnSync({
       temporal,
       store,
@@ -340,6 +340,8 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
   };
 }
 
+export { createDataConverter } from './payloads/data-converter.js';
+export type { PayloadKey } from './payloads/codec.js';
 export { MaesnSyncError } from './client/errors.js';
 export type { ErrorCode, InputIssue } from './client/errors.js';
 export { DEFAULT_RESOURCES, RESOURCE_NAMES } from './spec/resources.js';

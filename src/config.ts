@@ -78,10 +78,34 @@ const targetSystems = z
 
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
-const sealingKey = z
+const KEY_BYTES = 32;
+
+/** `<base64>,<base64>`: the first seals, all of them open. */
+const sealingKeys = z
   .string()
-  .transform((text) => Buffer.from(text, 'base64'))
-  .refine((key) => key.length === 32, 'must be 32 bytes in base64; make one with: openssl rand -base64 32');
+  .transform((text) => text.split(',').map((key) => Buffer.from(key.trim(), 'base64')))
+  .refine(
+    (keys) => keys.every(({ length }) => length === KEY_BYTES),
+    'must be 32 bytes in base64, older keys after it with commas between them; make one with: openssl rand -base64 32',
+  );
+
+/** `<id>:<base64>,<id>:<base64>`: the first encrypts, all of them decrypt. */
+const payloadKeys = z
+  .string()
+  .transform((text) =>
+    text.split(',').map((entry) => {
+      const [, id = '', key = ''] = /^([\w.-]{1,50}):(.+)$/.exec(entry.trim()) ?? [];
+      return { id, key: Buffer.from(key, 'base64') };
+    }),
+  )
+  .refine(
+    (keys) => keys.every(({ key }) => key.length === KEY_BYTES),
+    'must be <id>:<32 bytes in base64>, older keys after it with commas between them; make one with: echo "$(date +%Y-%m-%d):$(openssl rand -base64 32)"',
+  )
+  .refine(
+    (keys) => new Set(keys.map(({ id }) => id)).size === keys.length,
+    'must not have two keys with one id: what is encrypted names its key by it',
+  );
 
 /** One row a variable; the README's table is made from it. Those of Temporal itself are read by Temporal's SDK. */
 export const VARIABLES = {
@@ -125,9 +149,13 @@ export const VARIABLES = {
     .meta({
       description: 'The Postgres that keeps the books. Without it, `npm start` keeps them in the data folder (PGlite).',
     }),
-  MAESN_SYNC_SEALING_KEY: sealingKey.optional().meta({
+  MAESN_SYNC_SEALING_KEY: sealingKeys.optional().meta({
     description:
-      'Seals account keys at rest: 32 bytes, base64. Needed with DATABASE_URL; without it, one is made in the data folder.',
+      'Seals account keys, webhook secrets and the contents of writes in the store: 32 bytes, base64; to change it, the new one first, older ones after it, with commas between them (docs/security.md). Needed with DATABASE_URL; without it, one is made in the data folder.',
+  }),
+  MAESN_SYNC_PAYLOAD_KEYS: payloadKeys.optional().meta({
+    description:
+      'Encrypts what Temporal keeps: `<id>:<base64>`, 32 bytes; to change it, the new one first, older ones after it, with commas between them (docs/security.md). Every process and application that speaks to the same Temporal needs it. Without it, nothing is encrypted.',
   }),
   MAESN_SYNC_DATA_DIR: z.string().min(1).default('.maesn-sync').meta({
     description: 'Folder of the embedded Temporal server and PGlite.',

@@ -41,7 +41,7 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
     const embedded = await startEmbedded(options);
     closers.push(() => embedded.close());
     const { config, store, temporalUiUrl, description } = embedded;
-    const { connection, client, namespace } = await connectWorker(config.env);
+    const { connection, client, namespace } = await connectWorker(config);
     closers.push(() => connection.close());
     await requireSearchAttributes(connection, namespace);
 

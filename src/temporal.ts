@@ -2,7 +2,8 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
-import type { Environment } from './config.js';
+import type { Config, Environment } from './config.js';
+import { createDataConverter } from './payloads/data-converter.js';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:7233';
 
@@ -28,21 +29,25 @@ export function temporalAddress(env: Environment): TemporalAddress {
   return { address: connectionOptions.address, namespace };
 }
 
+type Settings = Pick<Config, 'env' | 'MAESN_SYNC_PAYLOAD_KEYS'>;
+
 /** For an application: starts, signals and asks. */
-export async function connectClient(env: Environment): Promise<Client> {
+export async function connectClient({ env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings): Promise<Client> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connecting = Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
   const connection = await connecting.catch(unreachable(connectionOptions.address));
-  return new Client({ connection, namespace });
+  return new Client({ connection, namespace, dataConverter: createDataConverter(keys) });
 }
 
 /** For a Worker: polls, and its Activities start and signal over the same connection. */
-export async function connectWorker(
-  env: Environment,
-): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
+export async function connectWorker({
+  env,
+  MAESN_SYNC_PAYLOAD_KEYS: keys,
+}: Settings): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
-  return { connection, client: new Client({ connection, namespace }), namespace };
+  const client = new Client({ connection, namespace, dataConverter: createDataConverter(keys) });
+  return { connection, client, namespace };
 }
 
 function unreachable(address: string) {

@@ -11,6 +11,7 @@ import type { Config } from './config.js';
 import { serveHealth } from './health.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
+import { createDataConverter } from './payloads/data-converter.js';
 import { PAGE_LIMIT } from './spec/resources.js';
 import { requireSearchAttributes } from './search-attributes.js';
 import { createTargetSystems } from './spec/target-systems.js';
@@ -44,7 +45,8 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     connection,
     namespace,
     taskQueue,
-    ...workflowSource(options.workflowBundlePath),
+    dataConverter: createDataConverter(config.MAESN_SYNC_PAYLOAD_KEYS),
+    ...workflowSource(options.workflowBundlePath, config),
     activities: createActivities({
       maesn,
       store,
@@ -78,9 +80,13 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
   });
 }
 
-/** The bundle that the build made beside this file, or the sources themselves. */
-function workflowSource(bundlePath: string | undefined): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  const codePath = bundlePath ?? fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+/** The bundle that the build made beside this file, or the sources themselves. Failures are written by what is in the bundle. */
+function workflowSource(
+  bundlePath: string | undefined,
+  { MAESN_SYNC_PAYLOAD_KEYS: keys }: Config,
+): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const name = keys === undefined ? 'workflow-bundle.js' : 'workflow-bundle-encrypted.js';
+  const codePath = bundlePath ?? fileURLToPath(new URL(`../${name}`, import.meta.url));
   if (existsSync(codePath)) return { workflowBundle: { codePath } };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
@@ -92,7 +98,7 @@ export async function runWorker(given: Config, logger: Logger, stopped: Promise<
   const maesn = createConfiguredMaesnClient(config);
   const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
   try {
-    const { connection, client, namespace } = await connectWorker(config.env);
+    const { connection, client, namespace } = await connectWorker(config);
     try {
       await requireSearchAttributes(connection, namespace);
       const worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn });

@@ -14,16 +14,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   activities: ['application', 'spec', 'maesn', 'store', 'workflows/messages', 'workflows/search-attributes'],
   workflows: ['spec'],
   'config.ts': [],
-  'temporal.ts': [],
+  // What Temporal is given to keep, encrypted.
+  payloads: [],
+  'temporal.ts': ['payloads'],
   'logging.ts': [],
   // What the operator of a Temporal server is asked for.
   'search-attributes.ts': ['workflows/search-attributes'],
-  client: ['spec', 'maesn', 'store', 'workflows/messages', 'workflows/search-attributes'],
-  'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'temporal'],
+  client: ['spec', 'maesn', 'payloads', 'store', 'workflows/messages', 'workflows/search-attributes'],
+  'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'payloads', 'temporal'],
   'health.ts': [],
-  'worker.ts': ['activities', 'maesn', 'spec', 'store', 'config', 'health', 'search-attributes', 'temporal'],
+  'worker.ts': ['activities', 'maesn', 'payloads', 'spec', 'store', 'config', 'health', 'search-attributes', 'temporal'],
   embedded: ['store', 'config', 'search-attributes', 'temporal'],
-  backend: ['spec', 'maesn', 'store', 'client', 'config'],
+  backend: ['spec', 'maesn', 'payloads', 'store', 'client', 'config'],
   'service.ts': ['backend', 'config', 'embedded', 'maesn', 'search-attributes', 'temporal', 'worker'],
   cli: [
     'application',

@@ -18,7 +18,7 @@ const STARTS_AT_ONCE = 20;
 export async function open(task: VariantTask): Promise<OpenVariant> {
   installLogger(createLogger({ LOG_LEVEL: 'error' }));
   const pages = await openPages(task.pageSourceUrl, task.databaseUrl);
-  const { connection, client } = await connectWorker({ TEMPORAL_ADDRESS: task.temporalAddress });
+  const { connection, client } = await connectWorker({ env: { TEMPORAL_ADDRESS: task.temporalAddress } });
   const activities: PageActivities = {
     pullPage: async (wanted) => ({ totalPages: await pages.pull(wanted) }),
   };

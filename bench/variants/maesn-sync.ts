@@ -43,7 +43,7 @@ export async function open(task: VariantTask): Promise<OpenMaesnSync> {
   );
   installLogger(createLogger(config));
   const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
-  const { connection, client: temporal, namespace } = await connectWorker(config.env);
+  const { connection, client: temporal, namespace } = await connectWorker(config);
   const worker = await createSyncWorker({
     config,
     connection,

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import type { MiddlewareHandler } from 'hono';
 import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
+import type { PayloadCodec } from '@temporalio/common';
 import type { Logger } from 'pino';
 import type { MaesnSync } from '../client.js';
 import { requireAccess, requireOwnHost, requireSameOrigin } from './access.js';
@@ -10,6 +11,7 @@ import type { BackendEnv, Token } from './access.js';
 import { limitBody } from './body-limits.js';
 import { createCallbacks } from './callbacks.js';
 import type { CallbackOptions } from './callbacks.js';
+import { allowTemporalUi, createCodecRoutes, isCodec, originsOf } from './codec.js';
 import { logRequests } from './log-requests.js';
 import { NOTE_STYLE } from './note-page.js';
 import { createPage } from './page/index.js';
@@ -27,6 +29,8 @@ export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'par
   readonly requestsPerMinute: number;
   readonly publicUrl: string;
   readonly temporalUi: { readonly url: string; readonly namespace: string } | undefined;
+  /** For Temporal’s UI and CLI; `undefined`: nothing is encrypted. */
+  readonly codec: PayloadCodec | undefined;
   readonly version: string;
   /** Whether what requests need is there: the store and Temporal. */
   readonly ready: () => Promise<Readonly<Record<string, boolean>>>;
@@ -70,9 +74,10 @@ export function createBackend(options: BackendOptions): BackendApp {
     }),
   );
   app.use(showNothing);
+  app.use(allowTemporalUi(originsOf(temporalUi?.url)));
   app.use(requireOwnHost(tokens));
   app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
-  app.use(requireSameOrigin((path) => isPublic(path) && path !== SIGN_IN_PATH));
+  app.use(requireSameOrigin((path) => isCodec(path) || (isPublic(path) && path !== SIGN_IN_PATH)));
   app.use(limitRate(options.requestsPerMinute, isPublic));
   app.use(limitGuesses((path) => /^\/(?:callback\/|sign-in$)/.test(path)));
 
@@ -90,6 +95,7 @@ export function createBackend(options: BackendOptions): BackendApp {
     createWebhookRoutes(sync, (error) => logger.error({ error }, 'A webhook could not be taken')),
   );
   app.route('/', createReference(document));
+  app.route('/', createCodecRoutes(options.codec));
   app.route('/', createSignIn({ tokens, secure: publicUrl.startsWith('https:') }));
   const page = createPage({ sync, toTemporalUi, secured: tokens.length > 0 });
   app.route('/', page.app);

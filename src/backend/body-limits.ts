@@ -17,6 +17,6 @@ export function limitBody(): MiddlewareHandler<BackendEnv> {
   return (c, next) => (c.req.method === 'POST' && NEW_WRITE.test(c.req.path) ? write : usual)(c, next);
 }
 
-function limitTo(maxSize: number): MiddlewareHandler<BackendEnv> {
+export function limitTo(maxSize: number): MiddlewareHandler<BackendEnv> {
   return bodyLimit({ maxSize, onError: (c) => tooLarge(c, maxSize) });
 }

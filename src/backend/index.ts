@@ -45,6 +45,8 @@ export async function startBackend(options: StartBackendOptions): Promise<Backen
       returnUrl: config.MAESN_SYNC_RETURN_URL,
       parameters: { accountKey: config.MAESN_CALLBACK_ACCOUNT_KEY, signature: config.MAESN_CALLBACK_SIGNATURE },
       temporalUi: uiUrl === undefined ? undefined : { url: uiUrl, namespace: temporal.options.namespace },
+      // The one that this process itself reads and writes with.
+      codec: temporal.options.loadedDataConverter.payloadCodecs[0],
       version: readVersion(),
       ready: () => readReadiness(store, temporal),
     }),

@@ -49,7 +49,7 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
   const what = `Temporal at ${address}`;
   let client: Awaited<ReturnType<typeof connectClient>>;
   try {
-    client = await connectClient(config.env);
+    client = await connectClient(config);
   } catch (error) {
     return [
       {

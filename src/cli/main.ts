@@ -14,6 +14,7 @@ export const main = defineCommand({
     serve: async () => (await services()).serve,
     worker: async () => (await services()).worker,
     migrate: async () => (await services()).migrate,
+    'rotate-sealing-key': async () => (await import('./rotate-sealing-key.js')).rotateSealingKey,
     doctor: async () => (await import('./doctor.js')).doctor,
     connect: async () => (await connections()).connect,
     reauthorized: async () => (await connections()).reauthorized,

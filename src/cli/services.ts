@@ -46,7 +46,7 @@ export const serve = command({
     const logger = createLogger(given);
     const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY', 'MAESN_API_KEY');
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
-    const temporal = await connectClient(config.env);
+    const temporal = await connectClient(config);
     const backend = await startBackend({ config, store, temporal, logger });
     logger.info({ url: backend.url }, 'Backend started');
     if (config.MAESN_SYNC_TOKENS === undefined) {

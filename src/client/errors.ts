@@ -1,6 +1,7 @@
 /** What the client throws. `code` tells what it is; `message` what to do. */
 import { ServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
 import type { z } from 'zod';
+import { PayloadDecryptionError } from '../payloads/codec.js';
 
 export const ERROR_CODES = {
   /** An argument is wrong; `issues` names which, and why. Nothing was done. */
@@ -83,6 +84,9 @@ export async function callTemporal<Result>(connectionId: string, call: () => Pro
     }
     if (isUnknownSearchAttribute(error)) {
       throw new MaesnSyncError('NotConfigured', `${MISSING_SEARCH_ATTRIBUTES} Nothing was started.`, { cause: error });
+    }
+    if (error instanceof PayloadDecryptionError) {
+      throw new MaesnSyncError('NotConfigured', `${error.message}.`, { cause: error });
     }
     if (error instanceof ServiceError) {
       throw new MaesnSyncError('Unavailable', `Temporal did not answer: ${error.message}.`, { cause: error });

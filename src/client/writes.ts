@@ -223,7 +223,7 @@ export function createWrites(context: ClientContext): WriteCalls {
       const isCancelled =
         (await store.writes.cancel({ connectionId, idempotencyKey, actor })) || write.state === 'ended';
       // Whoever runs it tells all others, and asks a person where it was sent.
-      await run(write, write.operation);
+      await run(write);
       await ignoreNotRunning(callTemporal(connectionId, () => handleOf(write).cancel()));
       if (isCancelled) return;
       await store.journal.add({ connectionId, actor, action: 'write.cancelled', detail: { idempotencyKey } });

@@ -1,7 +1,7 @@
 /** Starts on this machine whatever the environment does not name an address of: Temporal, and Postgres. */
 import { openStore } from '../store/index.js';
 import type { Store } from '../store/index.js';
-import { requireVariables } from '../config.js';
+import { localUrl, requireVariables } from '../config.js';
 import type { Config } from '../config.js';
 import { temporalAddress } from '../temporal.js';
 import { openDataFolder } from './data-folder.js';
@@ -53,6 +53,7 @@ export async function startEmbedded({
         env,
         onProgress,
         ...(wellKnownPorts ? { port: 7233, uiPort: 8233 } : {}),
+        ...(config.MAESN_SYNC_PAYLOAD_KEYS === undefined ? {} : { extraArgs: codecArgs(config) }),
       });
       let stopping = false;
       closers.push(() => {
@@ -88,4 +89,9 @@ export async function startEmbedded({
     await close();
     throw error;
   }
+}
+
+/** So that the UI shows what is encrypted; the backend decrypts it. */
+function codecArgs(config: Config): string[] {
+  return ['--ui-codec-endpoint', `${localUrl(config)}/codec`];
 }

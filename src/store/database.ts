@@ -25,8 +25,17 @@ export const MIGRATIONS = {
 /** Any number that nobody else uses: Workers that start together take turns at migrating. */
 const MIGRATION_LOCK = 7_236_796_001;
 
-export async function openPostgres(connectionString: string): Promise<OpenDatabase> {
-  const pool = new Pool({ connectionString, application_name: 'maesn-sync', connectionTimeoutMillis: 10_000 });
+export const APPLICATION_NAME = 'maesn-sync';
+
+/** `keyIds`: of the sealing keys. They are in the name of each connection, so that others see who has which (`key-holders.ts`). */
+export async function openPostgres(connectionString: string, keyIds: readonly string[] = []): Promise<OpenDatabase> {
+  const pool = new Pool({
+    connectionString,
+    application_name: [APPLICATION_NAME, ...keyIds].join(' '),
+    connectionTimeoutMillis: 10_000,
+    // One stays, also of a process that has nothing to do: else nobody would see that it is there.
+    min: 1,
+  });
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => undefined);
   try {

@@ -23,7 +23,7 @@ import type { Reauthorizations } from './reauthorizations.js';
 import { createRecords } from './records.js';
 import type { Records } from './records.js';
 import { createSealing } from './sealing.js';
-import type { Sealing } from './sealing.js';
+import type { Sealing, SealingKeys } from './sealing.js';
 import { createWalks } from './walks.js';
 import type { Walks } from './walks.js';
 import { createWarnings } from './warnings.js';
@@ -58,15 +58,16 @@ export interface StoreOptions {
   readonly databaseUrl?: string | undefined;
   /** Where PGlite keeps its files when there is no `databaseUrl`: a folder, or `memory://`. */
   readonly pgliteDir?: string | undefined;
-  /** 32 bytes. */
-  readonly sealingKey: Buffer;
+  readonly sealingKey: SealingKeys;
 }
 
 /** Opens the database and brings its tables up to date. */
 export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOptions): Promise<Store> {
   const sealing = createSealing(sealingKey);
   return createStore(
-    databaseUrl === undefined ? await openPglite(pgliteDir ?? 'memory://') : await openPostgres(databaseUrl),
+    databaseUrl === undefined
+      ? await openPglite(pgliteDir ?? 'memory://')
+      : await openPostgres(databaseUrl, sealing.keyIds),
     sealing,
   );
 }

@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { z } from 'zod';
 import { MIGRATIONS } from './database.js';
 import { createSealing } from './sealing.js';
+import type { SealingKeys } from './sealing.js';
 
 export interface StoreInspection {
   /** Migrations that have not been applied; `undefined`: there are no tables at all. */
@@ -18,7 +19,7 @@ const applied = z.array(z.object({ created_at: z.coerce.number() }));
 const sealed = z.array(z.object({ id: z.string(), account_key: z.string(), key_version: z.number() }));
 
 /** Throws when the database cannot be reached. */
-export async function inspectStore(databaseUrl: string, sealingKey: Buffer): Promise<StoreInspection> {
+export async function inspectStore(databaseUrl: string, sealingKey: SealingKeys): Promise<StoreInspection> {
   const client = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
   await client.connect();
   try {

@@ -12,7 +12,10 @@ import type { MaesnSync, Resource } from '../../src/client.js';
 import { readConfig, requireVariables } from '../../src/config.js';
 import type { Config, ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
+import { createDataConverter } from '../../src/payloads/data-converter.js';
+import type { OpenDatabase } from '../../src/store/database.js';
 import type { Store } from '../../src/store/index.js';
+import type { SealingKeys } from '../../src/store/sealing.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
@@ -24,6 +27,10 @@ export interface HarnessOptions {
   readonly skipTime?: readonly ('started by client' | 'started by Activities')[];
   readonly overrides?: ReadConfigOptions['overrides'];
   readonly sandbox?: SandboxOptions;
+  /** Default: the server that all tests share. */
+  readonly temporalAddress?: string;
+  /** Default: one. */
+  readonly sealingKeys?: SealingKeys;
 }
 
 export interface Harness {
@@ -31,6 +38,8 @@ export interface Harness {
   readonly sandbox: Sandbox;
   readonly store: Store;
   readonly query: Query;
+  /** For other stores over the same tables. */
+  readonly database: OpenDatabase;
   readonly sync: MaesnSync;
   readonly temporal: Client;
   readonly taskQueue: string;
@@ -62,10 +71,12 @@ export async function startHarness({
   skipTime = [],
   overrides = {},
   sandbox: about,
+  temporalAddress = inject('temporalAddress'),
+  sealingKeys,
 }: HarnessOptions = {}): Promise<Harness> {
   logToFile();
   const sandbox = await startSandbox(about);
-  const { store, query } = await openTestStore();
+  const { store, query, database } = await openTestStore(sealingKeys);
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const config = readConfig({
     env: {},
@@ -79,8 +90,10 @@ export async function startHarness({
     },
     sandbox: true,
   });
-  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection }));
+  const connection = await NativeConnection.connect({ address: temporalAddress });
+  const { MAESN_SYNC_PAYLOAD_KEYS: payloadKeys } = config;
+  const using = { connection, dataConverter: createDataConverter(payloadKeys) };
+  const client = (skipping: boolean) => (skipping ? createSkippingClient(using) : new Client(using));
   const temporal = client(skipTime.includes('started by client'));
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
@@ -96,7 +109,8 @@ export async function startHarness({
       temporal: activitiesTemporal,
       store,
       maesn,
-      workflowBundlePath: inject('workflowBundlePath'),
+      // Of what is encrypted, the bundle is another one; the Worker makes it.
+      workflowBundlePath: payloadKeys === undefined ? inject('workflowBundlePath') : undefined,
     });
     const running = worker.run();
     return async () => {
@@ -115,7 +129,7 @@ export async function startHarness({
 
   /** On a connection of its own: of one task queue, a connection serves one Worker. */
   async function addWorker(): Promise<void> {
-    const own = await NativeConnection.connect({ address: inject('temporalAddress') });
+    const own = await NativeConnection.connect({ address: temporalAddress });
     const end = await runWorker(own);
     others.push(async () => {
       await end();
@@ -135,6 +149,7 @@ export async function startHarness({
     sandbox,
     store,
     query,
+    database,
     sync,
     temporal,
     taskQueue,

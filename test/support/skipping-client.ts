@@ -3,7 +3,7 @@
  * writes the virtual time into the history. Needs a dev server that was started with `TIME_SKIPPING_ARGS`.
  */
 import { Client, WorkflowClient } from '@temporalio/client';
-import type { ConnectionLike, WorkflowService } from '@temporalio/client';
+import type { ClientOptions, WorkflowService } from '@temporalio/client';
 
 export const TIME_SKIPPING_ARGS = [
   '--dynamic-config-value',
@@ -29,7 +29,7 @@ class SkippingWorkflowClient extends WorkflowClient {
   }
 }
 
-export function createSkippingClient(options: { readonly connection: ConnectionLike }): Client {
+export function createSkippingClient(options: Pick<ClientOptions, 'connection' | 'dataConverter'>): Client {
   const client = new Client(options);
   return Object.defineProperty(client, 'workflow', { value: new SkippingWorkflowClient(options) });
 }

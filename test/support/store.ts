@@ -4,14 +4,18 @@ import { sql } from 'drizzle-orm';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { openPglite, openPostgres } from '../../src/store/database.js';
+import type { OpenDatabase } from '../../src/store/database.js';
 import { createStore } from '../../src/store/index.js';
 import type { Store } from '../../src/store/index.js';
 import { createSealing } from '../../src/store/sealing.js';
+import type { SealingKeys } from '../../src/store/sealing.js';
 
 export const TEST_SEALING_KEY = Buffer.alloc(32, 42);
 
 export interface TestStore {
   readonly store: Store;
+  /** For other stores over the same tables. */
+  readonly database: OpenDatabase;
   /** For another process to open the same store; absent with PGlite. */
   readonly databaseUrl?: string;
   /** What anybody with access to the database can ask. */
@@ -22,12 +26,14 @@ export type Query = (text: string) => Promise<Record<string, unknown>[]>;
 
 const answer = z.object({ rows: z.array(z.record(z.string(), z.unknown())) });
 
-export async function openTestStore(): Promise<TestStore> {
+export async function openTestStore(sealingKeys: SealingKeys = TEST_SEALING_KEY): Promise<TestStore> {
   const databaseUrl = await createTestDatabase();
-  const database = databaseUrl === undefined ? await openPglite('memory://') : await openPostgres(databaseUrl);
-  const store = createStore(database, createSealing(TEST_SEALING_KEY));
+  const sealing = createSealing(sealingKeys);
+  const database =
+    databaseUrl === undefined ? await openPglite('memory://') : await openPostgres(databaseUrl, sealing.keyIds);
+  const store = createStore(database, sealing);
   const query: Query = async (text) => answer.parse(await database.db.execute(sql.raw(text))).rows;
-  return { store, query, ...(databaseUrl === undefined ? {} : { databaseUrl }) };
+  return { store, database, query, ...(databaseUrl === undefined ? {} : { databaseUrl }) };
 }
 
 /** A database of its own; `undefined` without TEST_DATABASE_URL. */
