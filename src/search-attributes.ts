@@ -26,21 +26,30 @@ const KEYWORD = 2;
 const ALREADY_EXISTS = 6;
 const DEADLINE_MS = 15_000;
 
-/** Those that the server does not have as Keywords; `undefined`: it does not say. */
-export async function missingSearchAttributes(
+/** Types of all that the namespace has, by name; `undefined`: the server does not say. */
+async function readTypes(
   connection: Operated,
   namespace: string,
-): Promise<readonly string[] | undefined> {
+): Promise<Readonly<Record<string, number>> | undefined> {
   try {
     const { customAttributes } = await connection.withDeadline(Date.now() + DEADLINE_MS, () =>
       connection.operatorService.listSearchAttributes({ namespace }),
     );
-    return SEARCH_ATTRIBUTE_NAMES.filter((name) => customAttributes?.[name] !== KEYWORD);
+    return customAttributes ?? {};
   } catch (error) {
     // Not everybody may ask, and not everywhere is there somebody to ask.
     if (isGrpcServiceError(error)) return undefined;
     throw error;
   }
+}
+
+/** Those that the server does not have as Keywords; `undefined`: it does not say. */
+export async function missingSearchAttributes(
+  connection: Operated,
+  namespace: string,
+): Promise<readonly string[] | undefined> {
+  const types = await readTypes(connection, namespace);
+  return types && SEARCH_ATTRIBUTE_NAMES.filter((name) => types[name] !== KEYWORD);
 }
 
 /** Throws `SearchAttributesError`, which says what to run. */
@@ -54,7 +63,15 @@ export async function requireSearchAttributes(connection: Operated, namespace: s
 
 /** Adds those that are missing, and answers which: safe to repeat. Throws `SearchAttributesError`. */
 export async function addSearchAttributes(connection: Operated, namespace: string): Promise<readonly string[]> {
-  const missing = (await missingSearchAttributes(connection, namespace)) ?? SEARCH_ATTRIBUTE_NAMES;
+  const types = (await readTypes(connection, namespace)) ?? {};
+  const missing = SEARCH_ATTRIBUTE_NAMES.filter((name) => types[name] !== KEYWORD);
+  const others = missing.filter((name) => types[name] !== undefined);
+  if (others.length > 0) {
+    // A server takes such a request, and does nothing.
+    throw new SearchAttributesError(
+      `The namespace ${namespace} has ${others.join(', ')} with another type than Keyword: rename or remove them, or use another namespace.`,
+    );
+  }
   if (missing.length === 0) return [];
   try {
     await connection.withDeadline(Date.now() + DEADLINE_MS, () =>

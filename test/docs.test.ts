@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { format } from 'prettier';
 import { describe, expect, it } from 'vitest';
+import { MAESN_STATES } from '../src/workflows/search-attributes.js';
 import { DOCUMENTS, SECTIONS, envExample, withSections } from '../scripts/generated-docs.js';
 
 const read = (file: string) => readFileSync(path.resolve(import.meta.dirname, '..', file), 'utf8');
@@ -23,6 +24,22 @@ describe('the documents', () => {
     const altered = readme.replace('`TooManyRequests`', '`SlowDown`');
     expect(altered).not.toBe(readme);
     expect(withSections(altered)).not.toContain('SlowDown');
+  });
+});
+
+describe('the runbook', () => {
+  const runbook = read('docs/runbook.md');
+  const isNamed = (state: string) => runbook.includes(`\`${state}\``);
+
+  it.each(MAESN_STATES)('says of %s what it means and who must act', (state) => {
+    expect(isNamed(state)).toBe(true);
+    expect(isNamed(`${state}Not`)).toBe(false);
+  });
+
+  it('shows pictures that are there', () => {
+    const pictures = [...runbook.matchAll(/\]\((screenshots\/[^)]+)\)/g)].map(([, file = '']) => file);
+    expect(pictures.length).toBeGreaterThan(5);
+    expect(pictures.filter((file) => !existsSync(path.resolve(import.meta.dirname, '../docs', file)))).toEqual([]);
   });
 });
 

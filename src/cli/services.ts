@@ -80,7 +80,7 @@ export const migrate = command({
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
     await store.close();
     say('The tables are up to date.');
-    const temporal = await connectClient(config.env);
+    const temporal = await connectClient(config);
     try {
       const added = await addSearchAttributes(temporal.connection, temporal.options.namespace);
       say(added.length === 0 ? 'Temporal has the search attributes.' : `Added to Temporal: ${added.join(', ')}.`);

@@ -40,6 +40,7 @@ const DONE: Readonly<Record<string, string>> = {
   'delete-gone': 'What is not listed any more is deleted, and the sync goes on.',
   'keep-gone': 'It is kept, and the sync goes on. The next full walk asks again.',
   retry: 'The request is made again now.',
+  'retry-all': 'They are told one after the other, over ten minutes.',
   now: 'The next cycle begins now.',
   cancel: 'The sync ends after the page in flight.',
   recheck: 'It is asked for again.',
@@ -138,6 +139,16 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
         targetSystem: (targetSystem ?? '').trim(),
       });
       return c.redirect(`/ui/connections/${added.connectionId}?done=added`, 303);
+    } catch (error) {
+      return listPage(c, refusal(error));
+    }
+  });
+
+  app.post('/ui/retry-now', async (c) => {
+    const { targetSystem = '' } = await readForm(c);
+    try {
+      await clientOf(c).retryTargetSystem({ targetSystem });
+      return c.redirect('/ui?done=retry-all', 303);
     } catch (error) {
       return listPage(c, refusal(error));
     }
