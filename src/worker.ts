@@ -43,6 +43,7 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     connection,
     namespace,
     taskQueue,
+    ...versioning(config),
     ...workflowSource(options.workflowBundlePath),
     activities: createActivities({
       maesn,
@@ -75,6 +76,21 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     // An Activity that hangs must not keep the process for ever: two requests' time, then it is left behind.
     shutdownForceTime: config.MAESN_SYNC_SHUTDOWN_GRACE + 2 * config.MAESN_TIMEOUT,
   });
+}
+
+/** Workflows wait for weeks: they go on under the newest build, which must replay them (docs/decisions.md). */
+function versioning({
+  TEMPORAL_WORKER_DEPLOYMENT_NAME: deploymentName,
+  TEMPORAL_WORKER_BUILD_ID: buildId,
+}: Config): Pick<WorkerOptions, 'workerDeploymentOptions'> {
+  if (deploymentName === undefined || buildId === undefined) return {};
+  return {
+    workerDeploymentOptions: {
+      version: { deploymentName, buildId },
+      useWorkerVersioning: true,
+      defaultVersioningBehavior: 'AUTO_UPGRADE',
+    },
+  };
 }
 
 /** The bundle that the build made beside this file, or the sources themselves. */
