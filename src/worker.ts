@@ -101,6 +101,12 @@ function workflowSource(bundlePath: string | undefined): Pick<WorkerOptions, 'wo
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
 }
 
+/** Each of them under the Workflow code of this build; `error`: why it would not go on. */
+export async function* replayHistories(histories: Parameters<typeof Worker.runReplayHistories>[1]) {
+  const replayed = Worker.runReplayHistories(workflowSource(undefined), histories);
+  for await (const { workflowId, runId, error } of replayed) yield { workflowId, runId, error };
+}
+
 /** Runs a Worker until `stopped` resolves, then lets Activities finish and closes everything it has opened. */
 export async function runWorker(given: Config, logger: Logger, stopped: Promise<unknown>): Promise<void> {
   const config = requireVariables(given, 'MAESN_API_KEY', 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY');

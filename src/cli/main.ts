@@ -14,6 +14,7 @@ export const main = defineCommand({
     serve: async () => (await services()).serve,
     worker: async () => (await services()).worker,
     migrate: async () => (await services()).migrate,
+    'replay-check': async () => (await import('./replay-check.js')).replayCheck,
     doctor: async () => (await import('./doctor.js')).doctor,
     connect: async () => (await connections()).connect,
     reauthorized: async () => (await connections()).reauthorized,
