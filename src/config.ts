@@ -165,6 +165,16 @@ export const VARIABLES = {
     .min(1)
     .default('maesn-sync')
     .meta({ description: 'Temporal task queue of the Workers.' }),
+  TEMPORAL_WORKER_DEPLOYMENT_NAME: z.string().min(1).max(200).optional().meta({
+    description:
+      'Temporal Worker Versioning: the deployment that a Worker is part of. With it, a Worker gets no work until its version is made the current one.',
+  }),
+  TEMPORAL_WORKER_BUILD_ID: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .meta({ description: 'The version of that deployment: whatever names this build. Both, or neither.' }),
   MAESN_SYNC_HEALTH_ADDRESS: address
     .optional()
     .meta({ description: '`host:port` on which a Worker answers `/healthz` and `/readyz`. Without it, it does not.' }),
@@ -275,6 +285,12 @@ export function readConfig({ env = process.env, overrides = {}, sandbox = false 
     wrong.push(
       'MAESN_RETRY_TIME_SCALE: only the sandbox may be asked faster than the error guide allows; leave it out',
     );
+  }
+  if (parsed.success) {
+    const { TEMPORAL_WORKER_DEPLOYMENT_NAME: name, TEMPORAL_WORKER_BUILD_ID: buildId } = parsed.data;
+    if ((name === undefined) !== (buildId === undefined)) {
+      wrong.push('TEMPORAL_WORKER_DEPLOYMENT_NAME, TEMPORAL_WORKER_BUILD_ID: set both, or neither');
+    }
   }
   if (parsed.success && parsed.data.MAESN_SYNC_EVENTS_URL !== undefined) {
     if (parsed.data.MAESN_SYNC_EVENTS_SECRET === undefined) {

@@ -46,6 +46,7 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     namespace,
     taskQueue,
     dataConverter: createDataConverter(config.MAESN_SYNC_PAYLOAD_KEYS),
+    ...versioning(config),
     ...workflowSource(options.workflowBundlePath, config),
     activities: createActivities({
       maesn,
@@ -80,16 +81,32 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
   });
 }
 
-/** The bundle that the build made beside this file, or the sources themselves. Failures are written by what is in the bundle. */
-function workflowSource(
-  bundlePath: string | undefined,
-  { MAESN_SYNC_PAYLOAD_KEYS: keys }: Config,
-): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  const name = keys === undefined ? 'workflow-bundle.js' : 'workflow-bundle-encrypted.js';
-  const codePath = bundlePath ?? fileURLToPath(new URL(`../${name}`, import.meta.url));
+/** Workflows wait for weeks: they go on under the newest build, which must replay them (docs/decisions.md). */
+function versioning({
+  TEMPORAL_WORKER_DEPLOYMENT_NAME: deploymentName,
+  TEMPORAL_WORKER_BUILD_ID: buildId,
+}: Config): Pick<WorkerOptions, 'workerDeploymentOptions'> {
+  if (deploymentName === undefined || buildId === undefined) return {};
+  return {
+    workerDeploymentOptions: {
+      version: { deploymentName, buildId },
+      useWorkerVersioning: true,
+      defaultVersioningBehavior: 'AUTO_UPGRADE',
+    },
+  };
+}
+
+    ...versioning(config),
+    ...workflowSource(options.workflowBundlePath),
   if (existsSync(codePath)) return { workflowBundle: { codePath } };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
+}
+
+/** Each of them under the Workflow code of this build; `error`: why it would not go on. */
+export async function* replayHistories(histories: Parameters<typeof Worker.runReplayHistories>[1]) {
+  const replayed = Worker.runReplayHistories(workflowSource(undefined), histories);
+  for await (const { workflowId, runId, error } of replayed) yield { workflowId, runId, error };
 }
 
 /** Runs a Worker until `stopped` resolves, then lets Activities finish and closes everything it has opened. */

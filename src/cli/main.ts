@@ -15,6 +15,7 @@ export const main = defineCommand({
     worker: async () => (await services()).worker,
     migrate: async () => (await services()).migrate,
     'rotate-sealing-key': async () => (await import('./rotate-sealing-key.js')).rotateSealingKey,
+    'replay-check': async () => (await import('./replay-check.js')).replayCheck,
     doctor: async () => (await import('./doctor.js')).doctor,
     connect: async () => (await connections()).connect,
     reauthorized: async () => (await connections()).reauthorized,
