@@ -96,16 +96,25 @@ function versioning({
   };
 }
 
-    ...versioning(config),
-    ...workflowSource(options.workflowBundlePath),
+/** The bundle that the build made beside this file, or the sources themselves. Failures are written by what is in the bundle. */
+function workflowSource(
+  bundlePath: string | undefined,
+  { MAESN_SYNC_PAYLOAD_KEYS: keys }: Pick<Config, 'MAESN_SYNC_PAYLOAD_KEYS'>,
+): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const name = keys === undefined ? 'workflow-bundle.js' : 'workflow-bundle-encrypted.js';
+  const codePath = bundlePath ?? fileURLToPath(new URL(`../${name}`, import.meta.url));
   if (existsSync(codePath)) return { workflowBundle: { codePath } };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
 }
 
 /** Each of them under the Workflow code of this build; `error`: why it would not go on. */
-export async function* replayHistories(histories: Parameters<typeof Worker.runReplayHistories>[1]) {
-  const replayed = Worker.runReplayHistories(workflowSource(undefined), histories);
+export async function* replayHistories(
+  config: Pick<Config, 'MAESN_SYNC_PAYLOAD_KEYS'>,
+  histories: Parameters<typeof Worker.runReplayHistories>[1],
+) {
+  const dataConverter = createDataConverter(config.MAESN_SYNC_PAYLOAD_KEYS);
+  const replayed = Worker.runReplayHistories({ dataConverter, ...workflowSource(undefined, config) }, histories);
   for await (const { workflowId, runId, error } of replayed) yield { workflowId, runId, error };
 }
 

@@ -29,11 +29,12 @@ export const replayCheck = command({
   run: async ({ args, config }) => {
     const limit = Number(args.limit ?? 25);
     if (!Number.isSafeInteger(limit) || limit < 1) throw new CommandError('--limit must be a whole number from 1', 2);
-    const client = await connectClient(config.env);
+    const client = await connectClient(config);
     try {
       const broken: { readonly workflowId: string; readonly runId: string; readonly reason: string }[] = [];
       let replayed = 0;
       for await (const { workflowId, runId, error } of replayHistories(
+        config,
         recentHistories(client, config.MAESN_SYNC_TASK_QUEUE, limit),
       )) {
         replayed += 1;
