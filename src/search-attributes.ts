@@ -84,8 +84,8 @@ export async function addSearchAttributes(connection: Operated, namespace: strin
   } catch (error) {
     if (!isGrpcServiceError(error)) throw error;
     // Somebody else was faster.
-    if (error.code === ALREADY_EXISTS && (await missingSearchAttributes(connection, namespace))?.length === 0)
-      return [];
+    const code: number = error.code;
+    if (code === ALREADY_EXISTS && (await missingSearchAttributes(connection, namespace))?.length === 0) return [];
     throw new SearchAttributesError(
       `The search attributes ${missing.join(', ')} could not be added to the namespace ${namespace}: ${error.details}. ${howToAddSearchAttributes(namespace)}`,
       { cause: error },

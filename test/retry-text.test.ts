@@ -35,7 +35,7 @@ describe('of a request that fails', () => {
     expect(describeRetrying('Doing', { failures: 3, since: SINCE, ...failing })).toContain(expected);
   });
 
-  it('it is Retrying from the third failure in a row, and until then only Waiting', () => {
+  it('only the third failure in a row makes it Retrying; until then it is Waiting', () => {
     expect([1, 2, 3, 12].map((failures) => stateOfRetry({ failures }))).toEqual([
       'Waiting',
       'Waiting',

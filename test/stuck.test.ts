@@ -153,6 +153,7 @@ it('a sync that has ended is in no state, and so in no list', async () => {
   await becomes(id, 'Retrying');
   await waitFor('it completes', async () => (await harness.sync.syncStatus(id)).state === 'Completed');
   await becomes(id, undefined);
+  expect(await stateOf(id)).toBeUndefined();
 });
 
 it('a Worker that is replaced does not tell again, and tells when it gets on', async () => {

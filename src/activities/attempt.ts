@@ -3,7 +3,8 @@
  * with every failure and outlive the Worker. When it has failed three times in a row, or waits for long, it tells its Workflow,
  * once, and once more when it gets on again.
  */
-import { ApplicationFailure, activityInfo, cancellationDetails, heartbeat } from '@temporalio/activity';
+import { activityInfo, cancellationDetails, heartbeat } from '@temporalio/activity';
+import type { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
 import { LONG_WAIT_MS, isStuck } from '../spec/retry.js';
 import { isFailureDetails } from '../workflows/messages.js';

@@ -66,23 +66,6 @@ export function createDeliverEvents({ store, options }: ActivityDependencies) {
     }
   }
 
-  /** Of one event the row of failures is in the store; that it was told is in the heartbeat. */
-  async function tellIfStuck(
-    { attempts, type, createdAt }: Event,
-    { nextRetryDelay }: ApplicationFailure,
-  ): Promise<void> {
-    const failures = attempts + 1;
-    if (!isStuck(failures) || activityInfo().heartbeatDetails === TOLD) return;
-    const report = {
-      type: 'EventNotTaken',
-      request: type,
-      failures,
-      since: createdAt.toISOString(),
-      nextAttemptAt: new Date(Date.now() + Number(nextRetryDelay ?? 0)).toISOString(),
-    };
-    if (await tellRetrying(report)) heartbeat(TOLD);
-  }
-
   async function notTaken(event: Event, reason: string): Promise<ApplicationFailure> {
     const undelivered = await store.events.countUndelivered(event.connectionId);
     return eventNotTaken({
@@ -93,4 +76,21 @@ export function createDeliverEvents({ store, options }: ActivityDependencies) {
       behind: Math.max(0, undelivered - 1),
     });
   }
+}
+
+/** Of one event the row of failures is in the store; that it was told is in the heartbeat. */
+async function tellIfStuck(
+  { attempts, type, createdAt }: Event,
+  { nextRetryDelay }: ApplicationFailure,
+): Promise<void> {
+  const failures = attempts + 1;
+  if (!isStuck(failures) || activityInfo().heartbeatDetails === TOLD) return;
+  const report = {
+    type: 'EventNotTaken',
+    request: type,
+    failures,
+    since: createdAt.toISOString(),
+    nextAttemptAt: new Date(Date.now() + Number(nextRetryDelay ?? 0)).toISOString(),
+  };
+  if (await tellRetrying(report)) heartbeat(TOLD);
 }

@@ -104,7 +104,9 @@ const INVALID_ARGUMENT = 3;
 /** The server has no code of its own for it: what it says is all there is. */
 function isUnknownSearchAttribute(error: unknown): boolean {
   const cause: unknown = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
-  return isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT && /search attribute/i.test(cause.details);
+  if (!isGrpcServiceError(cause)) return false;
+  const code: number = cause.code;
+  return code === INVALID_ARGUMENT && /search attribute/i.test(cause.details);
 }
 
 export function notRunning(connectionId: string, cause?: unknown): MaesnSyncError {

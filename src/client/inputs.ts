@@ -42,7 +42,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_60
 const INTERVAL = /^([1-9]\d{0,2}) ?(s|seconds?|m|minutes?|h|hours?|d|days?)$/;
 
 /** In milliseconds. */
-const interval = z.union(
+const duration = z.union(
   [
     z
       .number()
@@ -64,7 +64,7 @@ export const resourceName = z.enum(RESOURCE_NAMES);
 
 export const startSyncOptions = z.strictObject({
   resources: z.array(resourceName).min(1).optional(),
-  every: interval.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
+  every: duration.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
 });
 
 export const pauseOptions = z.strictObject({ reason: text(500) });
@@ -109,7 +109,7 @@ const DAY_MS = 86_400_000;
 
 export const retryTargetSystemOptions = z.strictObject({
   targetSystem: targetSystemName,
-  over: interval
+  over: duration
     .refine((ms) => ms <= DAY_MS, 'must be at most a day')
     .default(10 * 60_000)
     .meta({

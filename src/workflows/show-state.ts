@@ -5,12 +5,12 @@ import type { MaesnState } from './search-attributes.js';
 
 export interface ShownState {
   /** Markdown; costs nothing. A state that has changed is one Action of Temporal Cloud. */
-  show(state: MaesnState, details: string): void;
+  readonly show: (state: MaesnState, details: string) => void;
   /**
    * Runs the Workflow to its end: what has ended is in no state, and in no list of those that are. One that continues as new
    * keeps its state.
    */
-  toEnd<Result>(workflow: () => Promise<Result>): Promise<Result>;
+  readonly toEnd: <Result>(workflow: () => Promise<Result>) => Promise<Result>;
 }
 
 export function createShownState(): ShownState {
