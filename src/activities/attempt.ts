@@ -8,11 +8,13 @@ import {
   UNEXPECTED,
   isMaesnError,
   isTemporalFailure,
+  targetSystemOf,
   toApplicationFailure,
   toUnexpectedFailure,
   workerShutdown,
 } from './failure.js';
 import type { FailureAbout } from './failure.js';
+import { count } from './metrics.js';
 
 const progressSchema = z.object({
   /** Failures in a row, per failure type. */
@@ -86,6 +88,8 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions): A
       const failure = isMaesnError(error)
         ? toApplicationFailure(error.failure, { ...about, failureCount, retries, page, timeScale })
         : toUnexpectedFailure(error, failureCount);
+      if (failure.nonRetryable !== true)
+        count('maesn_sync_retries_total', { target_system: targetSystemOf(error), type });
       progress = { ...progress, failures: { ...progress.failures, [type]: failureCount }, retries: retries + 1 };
       beat();
       return failure;

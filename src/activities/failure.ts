@@ -74,6 +74,18 @@ function notRetried(failureCount: number): string {
   return failureCount > 1 ? `Given up after ${failureCount} in a row.` : 'Not retried.';
 }
 
+const targetSystems = new WeakMap<MaesnError, string>();
+
+/** Notes where a request failed, for who counts the attempt. */
+export function metAt(error: MaesnError, targetSystem: string): void {
+  targetSystems.set(error, targetSystem);
+}
+
+/** `none`: no request has failed. */
+export function targetSystemOf(error: unknown): string {
+  return (error instanceof MaesnError ? targetSystems.get(error) : undefined) ?? 'none';
+}
+
 /** `ApplicationFailure.type` of everything that is not Maesn's answer. */
 export const UNEXPECTED = 'Unexpected';
 

@@ -15,7 +15,7 @@ export const dev = command({
   run: async ({ config }) => {
     // A person reads this terminal: what fails and is retried is told by the page and the Temporal UI.
     const logger = createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL });
-    installLogger(logger);
+    installLogger(logger, { metricsAddress: config.MAESN_SYNC_WORKER_METRICS_ADDRESS });
     const sandboxed = config.MAESN_API_KEY === undefined ? await import('../../sandbox/trial.js') : undefined;
     const trial = await sandboxed?.startTrial(say);
     const service = await startService({
@@ -47,7 +47,7 @@ export const serve = command({
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
     const temporal = await connectClient(config.env);
     const backend = await startBackend({ config, store, temporal, logger });
-    logger.info({ url: backend.url }, 'Backend started');
+    logger.info({ url: backend.url, metrics: backend.metricsUrl }, 'Backend started');
     if (config.MAESN_SYNC_TOKENS === undefined) {
       logger.warn('Without MAESN_SYNC_TOKENS, the backend serves this machine alone');
     }
@@ -64,7 +64,7 @@ export const worker = command({
   description: 'Run a Worker against the Temporal server and the Postgres that the environment names.',
   run: async ({ config }) => {
     const logger = createLogger(config);
-    installLogger(logger);
+    installLogger(logger, { metricsAddress: config.MAESN_SYNC_WORKER_METRICS_ADDRESS });
     await runWorker(config, logger, untilStopped());
     logger.info('Worker stopped');
   },
