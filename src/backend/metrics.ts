@@ -108,6 +108,7 @@ async function readMetrics({ measurements }: Store): Promise<string> {
   const undelivered = await measurements.undeliveredEvents();
   set('maesn_sync_events_undelivered', {}, undelivered.count);
   set('maesn_sync_events_undelivered_oldest_seconds', {}, undelivered.oldest);
+  set('maesn_sync_events_not_taken_oldest_seconds', {}, undelivered.oldestNotTaken);
   for (const { kind, targetSystem, count } of await measurements.openIncidents())
     set('maesn_sync_incidents_open', { kind, target_system: targetSystem ?? 'all' }, count);
   return registry.metrics();

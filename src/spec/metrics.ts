@@ -17,7 +17,7 @@ export const METRICS = {
     kind: 'counter',
     at: 'worker',
     labels: ['target_system', 'resource'],
-    help: 'Pages that were stored.',
+    help: 'Pages that were stored, also those of the look for changes after a list that was read.',
   },
   maesn_sync_records_total: {
     kind: 'counter',
@@ -96,6 +96,12 @@ export const METRICS = {
     at: 'backend',
     labels: [],
     help: 'Age of the oldest of them; 0: there is none.',
+  },
+  maesn_sync_events_not_taken_oldest_seconds: {
+    kind: 'gauge',
+    at: 'backend',
+    labels: [],
+    help: 'Age of the oldest event that was sent to the application and not taken; 0: there is none.',
   },
   maesn_sync_incidents_open: {
     kind: 'gauge',

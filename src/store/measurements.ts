@@ -18,7 +18,7 @@ export interface Measurements {
   /** Those that have not ended, by target system and state. */
   writes(): Promise<(Counted & { readonly targetSystem: string; readonly state: string })[]>;
   holds(): Promise<(Counted & { readonly kind: string })[]>;
-  undeliveredEvents(): Promise<Counted>;
+  undeliveredEvents(): Promise<Counted & { readonly oldestNotTaken: number }>;
   openIncidents(): Promise<{ readonly kind: string; readonly targetSystem: string | null; readonly count: number }[]>;
 }
 
@@ -92,10 +92,14 @@ export function createMeasurements(db: Database): Measurements {
 
     async undeliveredEvents() {
       const [row] = await db
-        .select({ count: count(), oldest: seconds(sql`min(${events.createdAt})`) })
+        .select({
+          count: count(),
+          oldest: seconds(sql`min(${events.createdAt})`),
+          oldestNotTaken: seconds(sql`min(${events.createdAt}) filter (where ${events.attempts} > 0)`),
+        })
         .from(events)
         .where(and(isNull(events.deliveredAt), isNull(events.incidentId)));
-      return row ?? { count: 0, oldest: 0 };
+      return row ?? { count: 0, oldest: 0, oldestNotTaken: 0 };
     },
 
     openIncidents: () =>

@@ -24,6 +24,8 @@ export interface HarnessOptions {
   readonly skipTime?: readonly ('started by client' | 'started by Activities')[];
   readonly overrides?: ReadConfigOptions['overrides'];
   readonly sandbox?: SandboxOptions;
+  /** Where the metrics of the Worker are served; the SDK can be told once a process. */
+  readonly metricsAddress?: string;
 }
 
 export interface Harness {
@@ -51,19 +53,20 @@ export interface Harness {
 let logging = false;
 
 /** Once a process: what the Worker logs goes where the scan for secrets finds it. */
-function logToFile(): void {
+function logToFile(metricsAddress?: string): void {
   if (logging) return;
   logging = true;
   const file = path.join(inject('logDir'), `${process.pid}-${randomBytes(3).toString('hex')}.log`);
-  installLogger(pino({ level: 'debug' }, destination({ dest: file, sync: true })));
+  installLogger(pino({ level: 'debug' }, destination({ dest: file, sync: true })), { metricsAddress });
 }
 
 export async function startHarness({
   skipTime = [],
   overrides = {},
   sandbox: about,
+  metricsAddress,
 }: HarnessOptions = {}): Promise<Harness> {
-  logToFile();
+  logToFile(metricsAddress);
   const sandbox = await startSandbox(about);
   const { store, query } = await openTestStore();
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
