@@ -37,7 +37,8 @@ export function valueOf(
   labels: Readonly<Record<string, string>> = {},
 ): number | undefined {
   const found = samples.filter(
-    (sample) => sample.name === name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
+    (sample) =>
+      sample.name === name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
   );
   return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0);
 }
