@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, cp, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
+import { WORKFLOW_INTERCEPTORS } from '../src/tracing/opentelemetry.js';
 
 const file = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -16,10 +17,14 @@ await cp(file('src/backend/page/assets'), file('dist/src/backend/page/assets'), 
 for (const asset of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
   await cp(file(`node_modules/swagger-ui-dist/${asset}`), file(`dist/src/backend/assets/${asset}`));
 }
-const { code } = await bundleWorkflowCode({
-  workflowsPath: file('dist/src/workflows/index.js'),
-  logger: new DefaultLogger('WARN'),
-});
-await writeFile(file('dist/workflow-bundle.js'), code);
+const bundles = { 'workflow-bundle.js': [], 'workflow-bundle-traced.js': [WORKFLOW_INTERCEPTORS] };
+for (const [name, workflowInterceptorModules] of Object.entries(bundles)) {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: file('dist/src/workflows/index.js'),
+    workflowInterceptorModules,
+    logger: new DefaultLogger('WARN'),
+  });
+  await writeFile(file(`dist/${name}`), code);
+}
 await chmod(file('dist/src/cli.js'), 0o755);
 console.log('dist is built.');

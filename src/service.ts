@@ -9,6 +9,7 @@ import type { EmbeddedOptions } from './embedded/index.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
+import { startTracing } from './tracing/index.js';
 import { createSyncWorker } from './worker.js';
 
 export interface ServiceOptions extends EmbeddedOptions {
@@ -38,7 +39,9 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
     const embedded = await startEmbedded(options);
     closers.push(() => embedded.close());
     const { config, store, temporalUiUrl, description } = embedded;
-    const { connection, client, namespace } = await connectWorker(config.env);
+    const tracing = await startTracing(config.env);
+    closers.push(async () => tracing?.close());
+    const { connection, client, namespace } = await connectWorker(config.env, tracing?.client);
     closers.push(() => connection.close());
 
     options.onProgress('Starting a Worker');
@@ -49,6 +52,7 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
       temporal: client,
       store,
       maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
+      tracing,
     });
     const working = worker.run();
     const running = Promise.race([working, embedded.failed]);

@@ -1,5 +1,6 @@
 /** Connections to Temporal, from Temporal's own standard environment variables and configuration file. */
 import { Client, Connection } from '@temporalio/client';
+import type { ClientInterceptors } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import type { Environment } from './config.js';
@@ -29,20 +30,21 @@ export function temporalAddress(env: Environment): TemporalAddress {
 }
 
 /** For an application: starts, signals and asks. */
-export async function connectClient(env: Environment): Promise<Client> {
+export async function connectClient(env: Environment, interceptors: ClientInterceptors = {}): Promise<Client> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connecting = Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
   const connection = await connecting.catch(unreachable(connectionOptions.address));
-  return new Client({ connection, namespace });
+  return new Client({ connection, namespace, interceptors });
 }
 
 /** For a Worker: polls, and its Activities start and signal over the same connection. */
 export async function connectWorker(
   env: Environment,
+  interceptors: ClientInterceptors = {},
 ): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
-  return { connection, client: new Client({ connection, namespace }), namespace };
+  return { connection, client: new Client({ connection, namespace, interceptors }), namespace };
 }
 
 function unreachable(address: string) {

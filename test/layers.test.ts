@@ -19,10 +19,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['spec', 'maesn', 'store', 'workflows/messages'],
   'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'temporal'],
   'health.ts': [],
-  'worker.ts': ['activities', 'maesn', 'spec', 'store', 'config', 'health', 'temporal'],
+  // Knows of requests what it is told.
+  tracing: [],
+  'worker.ts': ['activities', 'maesn', 'spec', 'store', 'config', 'health', 'temporal', 'tracing'],
   embedded: ['store', 'config', 'temporal'],
   backend: ['spec', 'maesn', 'store', 'client', 'config'],
-  'service.ts': ['backend', 'config', 'embedded', 'maesn', 'temporal', 'worker'],
+  'service.ts': ['backend', 'config', 'embedded', 'maesn', 'temporal', 'tracing', 'worker'],
   cli: [
     'application',
     'backend',
@@ -33,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'spec',
     'store',
     'temporal',
+    'tracing',
     'worker',
     '../sandbox',
   ],

@@ -27,10 +27,15 @@ export interface Sender extends Omit<Pace, 'turn'> {
   send<Answer>(request: SentRequest<Answer>): Promise<Answer>;
 }
 
-type Needed = Pick<ActivityDependencies, 'store' | 'targetSystems'>;
+type Needed = Pick<ActivityDependencies, 'store' | 'targetSystems' | 'traceRequest'>;
+
+/** As a span tells what went wrong. */
+function describe(error: unknown) {
+  return isMaesnError(error) ? error.failure : { type: 'Unexpected' };
+}
 
 /** `inFlight`: how many are sent at the same time at most. */
-export function createSender({ store, targetSystems }: Needed, connection: Connection, inFlight: number): Sender {
+export function createSender({ store, targetSystems, traceRequest }: Needed, connection: Connection, inFlight: number): Sender {
   const { connectionId, targetSystem: slug } = connection;
   const system = targetSystems.get(slug);
   const name = system.name ?? slug;
@@ -58,7 +63,8 @@ export function createSender({ store, targetSystems }: Needed, connection: Conne
     const answered = (status?: number) =>
       count('maesn_sync_requests_total', { target_system: slug, method, status_class: statusClass(status) });
     try {
-      const answer = await ask();
+      const asking = { endpoint, targetSystem: slug, ask, describe };
+      const answer = await (traceRequest === undefined ? ask() : traceRequest(asking));
       if (isAnswer(answer)) answered(200);
       return answer;
     } catch (error) {

@@ -5,6 +5,7 @@ import { createLogger, installLogger } from '../logging.js';
 import { startService } from '../service.js';
 import { openStore } from '../store/index.js';
 import { connectClient } from '../temporal.js';
+import { startTracing } from '../tracing/index.js';
 import { runWorker } from '../worker.js';
 import { command, say, untilStopped } from './process.js';
 
@@ -45,7 +46,8 @@ export const serve = command({
     const logger = createLogger(given);
     const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY', 'MAESN_API_KEY');
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
-    const temporal = await connectClient(config.env);
+    const tracing = await startTracing(config.env);
+    const temporal = await connectClient(config.env, tracing?.client);
     const backend = await startBackend({ config, store, temporal, logger });
     logger.info({ url: backend.url, metrics: backend.metricsUrl }, 'Backend started');
     if (config.MAESN_SYNC_TOKENS === undefined) {
@@ -54,6 +56,7 @@ export const serve = command({
     await untilStopped();
     await backend.close();
     await temporal.connection.close();
+    await tracing?.close();
     await store.close();
     logger.info('Backend stopped');
   },

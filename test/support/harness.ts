@@ -14,6 +14,7 @@ import type { Config, ReadConfigOptions } from '../../src/config.js';
 import { installLogger } from '../../src/logging.js';
 import type { Store } from '../../src/store/index.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
+import type { Tracing } from '../../src/tracing/index.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
 import { openTestStore } from './store.js';
@@ -26,6 +27,8 @@ export interface HarnessOptions {
   readonly sandbox?: SandboxOptions;
   /** Where the metrics of the Worker are served; the SDK can be told once a process. */
   readonly metricsAddress?: string;
+  /** The Worker then bundles its Workflows itself. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export interface Harness {
@@ -65,6 +68,7 @@ export async function startHarness({
   overrides = {},
   sandbox: about,
   metricsAddress,
+  tracing,
 }: HarnessOptions = {}): Promise<Harness> {
   logToFile(metricsAddress);
   const sandbox = await startSandbox(about);
@@ -83,7 +87,7 @@ export async function startHarness({
     sandbox: true,
   });
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection }));
+  const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection, interceptors: tracing?.client ?? {} }));
   const temporal = client(skipTime.includes('started by client'));
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
@@ -99,7 +103,8 @@ export async function startHarness({
       temporal: activitiesTemporal,
       store,
       maesn,
-      workflowBundlePath: inject('workflowBundlePath'),
+      workflowBundlePath: tracing === undefined ? inject('workflowBundlePath') : undefined,
+      tracing,
     });
     const running = worker.run();
     return async () => {
