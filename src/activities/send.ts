@@ -35,7 +35,11 @@ function describe(error: unknown) {
 }
 
 /** `inFlight`: how many are sent at the same time at most. */
-export function createSender({ store, targetSystems, traceRequest }: Needed, connection: Connection, inFlight: number): Sender {
+export function createSender(
+  { store, targetSystems, traceRequest }: Needed,
+  connection: Connection,
+  inFlight: number,
+): Sender {
   const { connectionId, targetSystem: slug } = connection;
   const system = targetSystems.get(slug);
   const name = system.name ?? slug;

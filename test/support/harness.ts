@@ -87,7 +87,8 @@ export async function startHarness({
     sandbox: true,
   });
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const client = (skipping: boolean) => (skipping ? createSkippingClient({ connection }) : new Client({ connection, interceptors: tracing?.client ?? {} }));
+  const client = (skipping: boolean) =>
+    skipping ? createSkippingClient({ connection }) : new Client({ connection, interceptors: tracing?.client ?? {} });
   const temporal = client(skipTime.includes('started by client'));
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
