@@ -87,7 +87,7 @@ describe('traced Workflows', () => {
     const sinks = tracing?.worker.sinks ?? {};
     for (const file of readdirSync(HISTORIES)) {
       const history: unknown = JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8'));
-      await Worker.runReplayHistory({ workflowBundle, sinks }, history);
+      await expect(Worker.runReplayHistory({ workflowBundle, sinks }, history), file).resolves.toBeUndefined();
     }
     await tracing?.close();
   });

@@ -1,6 +1,7 @@
 /** Takes spans as an OpenTelemetry collector does. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import protobuf from 'protobufjs';
 import { z } from 'zod';
@@ -43,15 +44,18 @@ export async function startCollector(): Promise<Collector> {
   const type = protobuf.parse(PROTO).root.lookupType('Request');
   const spans: Span[] = [];
   const bodies: Buffer[] = [];
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await buffer(request);
+    bodies.push(body);
+    const json: unknown = type.toObject(type.decode(body), { bytes: String, longs: Number });
+    spans.push(
+      ...requestSchema.parse(json).resourceSpans.flatMap((of) => of.scopeSpans.flatMap((scope) => scope.spans)),
+    );
+    response.writeHead(200, { 'Content-Type': 'application/x-protobuf' }).end();
+  }
+
   const server = createServer((request, response) => {
-    void buffer(request).then((body) => {
-      bodies.push(body);
-      const json: unknown = type.toObject(type.decode(body), { bytes: String, longs: Number });
-      spans.push(
-        ...requestSchema.parse(json).resourceSpans.flatMap((of) => of.scopeSpans.flatMap((scope) => scope.spans)),
-      );
-      response.writeHead(200, { 'Content-Type': 'application/x-protobuf' }).end();
-    });
+    void take(request, response);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const bound = server.address();
