@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, cp, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
+import { WORKFLOW_INTERCEPTORS } from '../src/tracing/opentelemetry.js';
 
 const file = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -16,10 +17,14 @@ await cp(file('src/backend/page/assets'), file('dist/src/backend/page/assets'), 
 for (const asset of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
   await cp(file(`node_modules/swagger-ui-dist/${asset}`), file(`dist/src/backend/assets/${asset}`));
 }
-// The failures of Workflows are made inside the bundle, in clear or for encryption.
+// The failures of Workflows are made inside the bundle, in clear or for encryption; what traces them is in it, or nothing of it.
+const encrypting = { failureConverterPath: file('dist/src/payloads/failure-converter.js') };
+const tracing = { workflowInterceptorModules: [WORKFLOW_INTERCEPTORS] };
 const bundles = {
   'workflow-bundle.js': {},
-  'workflow-bundle-encrypted.js': { failureConverterPath: file('dist/src/payloads/failure-converter.js') },
+  'workflow-bundle-encrypted.js': encrypting,
+  'workflow-bundle-traced.js': tracing,
+  'workflow-bundle-encrypted-traced.js': { ...encrypting, ...tracing },
 };
 for (const [name, options] of Object.entries(bundles)) {
   const { code } = await bundleWorkflowCode({

@@ -1,6 +1,8 @@
 /** The parts of the documents that are made from the tables in the code. */
+import { readFileSync } from 'node:fs';
 import type { CommandDef } from 'citty';
 import prettyMs from 'pretty-ms';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { openApiDocument } from '../src/backend/reference.js';
 import { createRoutes } from '../src/backend/routes/index.js';
@@ -16,6 +18,7 @@ import {
   MAXIMUM_INTERVAL_MS,
   errorRule,
 } from '../src/spec/error-guide.js';
+import { METRIC_NAMES, metricRow } from '../src/spec/metrics.js';
 import { viewName } from '../src/spec/columns.js';
 import { RESOURCE_NAMES, resourceRow } from '../src/spec/resources.js';
 import { WRITE_OPERATIONS, writeRow } from '../src/spec/writes.js';
@@ -121,8 +124,28 @@ function howLookedUp({ lookUp }: WriteRow): string {
   return lookUp.naturalKey === null ? 'by what changed' : `by \`${lookUp.naturalKey.field}\`, else by what changed`;
 }
 
+const rules = z.object({
+  groups: z.array(
+    z.object({
+      rules: z.array(
+        z.object({
+          alert: z.string(),
+          for: z.string(),
+          labels: z.object({ severity: z.string() }),
+          annotations: z.object({ summary: z.string(), description: z.string(), runbook: z.string() }),
+        }),
+      ),
+    }),
+  ),
+});
+
+function alerts() {
+  const file = new URL('../deploy/prometheus/alerts.yml', import.meta.url);
+  return rules.parse(parse(readFileSync(file, 'utf8'))).groups.flatMap((group) => group.rules);
+}
+
 /** The documents that have generated sections. */
-export const DOCUMENTS = ['README.md', 'docs/cli.md', 'docs/writes.md'];
+export const DOCUMENTS = ['README.md', 'docs/cli.md', 'docs/writes.md', 'docs/observability.md'];
 
 /** Name -> Markdown. */
 export const SECTIONS: Readonly<Record<string, string>> = {
@@ -160,6 +183,26 @@ export const SECTIONS: Readonly<Record<string, string>> = {
         row.mayBeTask ? 'yes' : '-',
         row.resource === null ? '-' : `\`${row.resource}\``,
         howLookedUp(row),
+      ];
+    }),
+  ),
+  metrics: table(
+    ['metric', 'kind', 'where', 'labels', 'what it says'],
+    METRIC_NAMES.map((name) => {
+      const { kind, at, labels, help } = metricRow(name);
+      return [`\`${name}\``, kind, at, labels.map((label) => `\`${label}\``).join(', ') || '-', help];
+    }),
+  ),
+  alerts: table(
+    ['alert', 'severity', 'after', 'what it means, and what to do', 'runbook'],
+    alerts().map(({ alert, for: after, labels, annotations }) => {
+      const file = annotations.runbook.replace(/^docs\//, '');
+      return [
+        `\`${alert}\``,
+        labels.severity,
+        after,
+        annotations.description,
+        `[${file.replace(/^.*#/, '').replaceAll('-', ' ')}](${file})`,
       ];
     }),
   ),

@@ -178,6 +178,14 @@ export const VARIABLES = {
   MAESN_SYNC_HEALTH_ADDRESS: address
     .optional()
     .meta({ description: '`host:port` on which a Worker answers `/healthz` and `/readyz`. Without it, it does not.' }),
+  MAESN_SYNC_WORKER_METRICS_ADDRESS: address.optional().meta({
+    description:
+      '`host:port` on which a Worker answers Prometheus at `/metrics`; see docs/observability.md. Without it, it does not.',
+  }),
+  MAESN_SYNC_METRICS_ADDRESS: address.optional().meta({
+    description:
+      '`host:port` on which the backend answers Prometheus at `/metrics`, without a token. Without it, it does not.',
+  }),
   MAESN_SYNC_SHUTDOWN_GRACE: duration
     .prefault('20 seconds')
     .meta({ description: 'How long a Worker that is told to stop lets Activities finish before it cancels them.' }),

@@ -42,8 +42,13 @@ const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'e
   ERROR: 'error',
 };
 
-/** Hands the SDK's own logs to ours. Must come before anything else of the SDK's Worker in this process. */
-export function installLogger(logger: Logger): void {
+export interface InstallOptions {
+  /** `host:port` on which Prometheus finds the metrics of this process's Workers. */
+  readonly metricsAddress?: string | undefined;
+}
+
+/** Hands the SDK's own logs to ours, and serves its metrics. Must come before anything else of the SDK's Worker in this process. */
+export function installLogger(logger: Logger, { metricsAddress }: InstallOptions = {}): void {
   const log = (level: LogLevel, message: string, meta: object = {}) => {
     // The SDK marks where a line comes from with a symbol-keyed or plain `sdkComponent`; it is passed on as it is.
     logger[LEVELS[level]](meta, message);
@@ -59,8 +64,15 @@ export function installLogger(logger: Logger): void {
     },
     telemetryOptions: {
       logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }), forward: {} },
+      ...(metricsAddress === undefined ? {} : { metrics: { prometheus: prometheus(metricsAddress) } }),
     },
     // The process that runs the Worker decides what a signal means, and in which order things end.
     shutdownSignals: [],
   });
+}
+
+/** Names as Prometheus has them: `_total`, units in words, seconds. */
+function prometheus(address: string) {
+  const bindAddress = address.startsWith(':') ? `0.0.0.0${address}` : address.replace(/^localhost:/, '127.0.0.1:');
+  return { bindAddress, countersTotalSuffix: true, unitSuffix: true, useSecondsForDurations: true };
 }

@@ -11,6 +11,7 @@ import { createConfiguredMaesnClient } from './maesn/configured.js';
 import { requireSearchAttributes } from './search-attributes.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
+import { startTracing } from './tracing/index.js';
 import { createSyncWorker } from './worker.js';
 
 export interface ServiceOptions extends EmbeddedOptions {
@@ -41,7 +42,9 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
     const embedded = await startEmbedded(options);
     closers.push(() => embedded.close());
     const { config, store, temporalUiUrl, description } = embedded;
-    const { connection, client, namespace } = await connectWorker(config);
+    const tracing = await startTracing(config.env);
+    closers.push(async () => tracing?.close());
+    const { connection, client, namespace } = await connectWorker(config, tracing?.client);
     closers.push(() => connection.close());
     await requireSearchAttributes(connection, namespace);
 
@@ -53,6 +56,7 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
       temporal: client,
       store,
       maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
+      tracing,
     });
     const working = worker.run();
     const running = Promise.race([working, embedded.failed]);

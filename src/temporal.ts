@@ -1,5 +1,6 @@
 /** Connections to Temporal, from Temporal's own standard environment variables and configuration file. */
 import { Client, Connection } from '@temporalio/client';
+import type { ClientInterceptors } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import type { Config, Environment } from './config.js';
@@ -32,21 +33,24 @@ export function temporalAddress(env: Environment): TemporalAddress {
 type Settings = Pick<Config, 'env' | 'MAESN_SYNC_PAYLOAD_KEYS'>;
 
 /** For an application: starts, signals and asks. */
-export async function connectClient({ env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings): Promise<Client> {
+export async function connectClient(
+  { env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings,
+  interceptors: ClientInterceptors = {},
+): Promise<Client> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connecting = Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
   const connection = await connecting.catch(unreachable(connectionOptions.address));
-  return new Client({ connection, namespace, dataConverter: createDataConverter(keys) });
+  return new Client({ connection, namespace, interceptors, dataConverter: createDataConverter(keys) });
 }
 
 /** For a Worker: polls, and its Activities start and signal over the same connection. */
-export async function connectWorker({
-  env,
-  MAESN_SYNC_PAYLOAD_KEYS: keys,
-}: Settings): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
+export async function connectWorker(
+  { env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings,
+  interceptors: ClientInterceptors = {},
+): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
-  const client = new Client({ connection, namespace, dataConverter: createDataConverter(keys) });
+  const client = new Client({ connection, namespace, interceptors, dataConverter: createDataConverter(keys) });
   return { connection, client, namespace };
 }
 

@@ -18,6 +18,8 @@ import { createTargetSystems } from './spec/target-systems.js';
 import { openStore } from './store/index.js';
 import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
+import { startTracing } from './tracing/index.js';
+import type { Tracing } from './tracing/index.js';
 
 export interface SyncWorkerOptions {
   readonly config: Config;
@@ -29,6 +31,8 @@ export interface SyncWorkerOptions {
   readonly maesn: MaesnClient;
   /** A bundle made beforehand; else the Workflow code is bundled now (1 to 2 s). */
   readonly workflowBundlePath?: string | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** How often an Activity says that it is alive; a cancellation or a pause reaches it as fast. */
@@ -39,7 +43,7 @@ const DELIVER_FOR_MS = 60_000;
 const KEEP_EVENTS_FOR_MS = 30 * 86_400_000;
 
 export async function createSyncWorker(options: SyncWorkerOptions): Promise<Worker> {
-  const { config, connection, namespace, temporal, store, maesn } = options;
+  const { config, connection, namespace, temporal, store, maesn, tracing } = options;
   const taskQueue = config.MAESN_SYNC_TASK_QUEUE;
   return Worker.create({
     connection,
@@ -47,13 +51,15 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     taskQueue,
     dataConverter: createDataConverter(config.MAESN_SYNC_PAYLOAD_KEYS),
     ...versioning(config),
-    ...workflowSource(options.workflowBundlePath, config),
+    ...tracing?.worker,
+    ...workflowSource(config, { bundlePath: options.workflowBundlePath, tracing }),
     activities: createActivities({
       maesn,
       store,
       targetSystems: createTargetSystems(config.MAESN_SYNC_TARGET_SYSTEMS),
       temporal,
       taskQueue,
+      traceRequest: tracing?.request,
       options: {
         timeScale: config.MAESN_RETRY_TIME_SCALE,
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
@@ -96,14 +102,18 @@ function versioning({
   };
 }
 
-/** The bundle that the build made beside this file, or the sources themselves. Failures are written by what is in the bundle. */
+/** The bundle that the build made beside this file, or the sources themselves. */
 function workflowSource(
-  bundlePath: string | undefined,
   { MAESN_SYNC_PAYLOAD_KEYS: keys }: Pick<Config, 'MAESN_SYNC_PAYLOAD_KEYS'>,
-): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  const name = keys === undefined ? 'workflow-bundle.js' : 'workflow-bundle-encrypted.js';
+  { bundlePath, tracing }: { readonly bundlePath?: string | undefined; readonly tracing?: Tracing | undefined } = {},
+): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors'> {
+  // Failures are written by what is in the bundle, and so are spans: who does not trace runs nothing of it.
+  const name = `workflow-bundle${keys === undefined ? '' : '-encrypted'}${tracing === undefined ? '' : '-traced'}.js`;
   const codePath = bundlePath ?? fileURLToPath(new URL(`../${name}`, import.meta.url));
-  if (existsSync(codePath)) return { workflowBundle: { codePath } };
+  if (existsSync(codePath)) {
+    const { workflowModules: _inBundle, ...interceptors } = tracing?.worker.interceptors ?? {};
+    return { workflowBundle: { codePath }, interceptors };
+  }
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
 }
@@ -114,7 +124,7 @@ export async function* replayHistories(
   histories: Parameters<typeof Worker.runReplayHistories>[1],
 ) {
   const dataConverter = createDataConverter(config.MAESN_SYNC_PAYLOAD_KEYS);
-  const replayed = Worker.runReplayHistories({ dataConverter, ...workflowSource(undefined, config) }, histories);
+  const replayed = Worker.runReplayHistories({ dataConverter, ...workflowSource(config) }, histories);
   for await (const { workflowId, runId, error } of replayed) yield { workflowId, runId, error };
 }
 
@@ -124,16 +134,18 @@ export async function runWorker(given: Config, logger: Logger, stopped: Promise<
   const maesn = createConfiguredMaesnClient(config);
   const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
   try {
-    const { connection, client, namespace } = await connectWorker(config);
+    const tracing = await startTracing(config.env);
+    const { connection, client, namespace } = await connectWorker(config, tracing?.client);
     try {
       await requireSearchAttributes(connection, namespace);
-      const worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn });
+      const worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn, tracing });
       const health = await serveHealth(config.MAESN_SYNC_HEALTH_ADDRESS, { worker, store });
       logger.info({ namespace, taskQueue: worker.options.taskQueue, health: health?.url }, 'Worker started');
       await worker.runUntil(stopped);
       await health?.close();
     } finally {
       await connection.close();
+      await tracing?.close();
     }
   } finally {
     await store.close();

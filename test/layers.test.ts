@@ -23,6 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['spec', 'maesn', 'payloads', 'store', 'workflows/messages', 'workflows/search-attributes'],
   'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'payloads', 'temporal'],
   'health.ts': [],
+  // Knows of requests what it is told.
+  tracing: [],
   'worker.ts': [
     'activities',
     'maesn',
@@ -33,10 +35,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'health',
     'search-attributes',
     'temporal',
+    'tracing',
   ],
   embedded: ['store', 'config', 'search-attributes', 'temporal'],
   backend: ['spec', 'maesn', 'payloads', 'store', 'client', 'config'],
-  'service.ts': ['backend', 'config', 'embedded', 'maesn', 'search-attributes', 'temporal', 'worker'],
+  'service.ts': ['backend', 'config', 'embedded', 'maesn', 'search-attributes', 'temporal', 'tracing', 'worker'],
   cli: [
     'application',
     'backend',
@@ -48,6 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'spec',
     'store',
     'temporal',
+    'tracing',
     'worker',
     '../sandbox',
   ],

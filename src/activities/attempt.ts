@@ -14,11 +14,13 @@ import {
   isFinal,
   isMaesnError,
   isTemporalFailure,
+  targetSystemOf,
   toApplicationFailure,
   toUnexpectedFailure,
   workerShutdown,
 } from './failure.js';
 import type { FailureAbout } from './failure.js';
+import { count as countMetric } from './metrics.js';
 import { tellProgressed, tellRetrying } from './tell-workflow.js';
 
 const progressSchema = z.object({
@@ -142,6 +144,10 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
       if (cancellationDetails()?.workerShutdown === true) return workerShutdown();
       if (isTemporalFailure(error)) return error;
       const failure = count(error, about);
+      if (!isFinal(failure)) {
+        const type = failure.type ?? UNEXPECTED;
+        countMetric('maesn_sync_retries_total', { target_system: targetSystemOf(error), type });
+      }
       await hears?.(failure);
       await tellIfStuck(failure, explain);
       return failure;

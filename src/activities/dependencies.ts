@@ -4,6 +4,7 @@ import type { MaesnClient } from '../maesn/client.js';
 import type { TargetSystems } from '../spec/target-systems.js';
 import type { Store } from '../store/index.js';
 import type { ReauthorizationTimes } from '../workflows/messages.js';
+import type { TracedRequest } from '../tracing/index.js';
 import type { AttemptOptions } from './attempt.js';
 
 export interface ActivityOptions extends AttemptOptions, ReauthorizationTimes {
@@ -35,5 +36,7 @@ export interface ActivityDependencies {
   /** Starts and signals the Workflows that other Workflows meet. */
   readonly temporal: Client;
   readonly taskQueue: string;
+  /** Absent: requests are not traced. */
+  readonly traceRequest?: (<Answer>(request: TracedRequest<Answer>) => Promise<Answer>) | undefined;
   readonly options: ActivityOptions;
 }

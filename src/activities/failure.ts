@@ -78,6 +78,18 @@ function times(failureCount: number): string {
   return failureCount === 1 ? 'for the first time in a row' : `${failureCount} times in a row`;
 }
 
+const targetSystems = new WeakMap<MaesnError, string>();
+
+/** Notes where a request failed, for who counts the attempt. */
+export function metAt(error: MaesnError, targetSystem: string): void {
+  targetSystems.set(error, targetSystem);
+}
+
+/** `none`: no request has failed. */
+export function targetSystemOf(error: unknown): string {
+  return (error instanceof MaesnError ? targetSystems.get(error) : undefined) ?? 'none';
+}
+
 /** `ApplicationFailure.type` of everything that is not Maesn's answer. */
 export const UNEXPECTED = 'Unexpected';
 

@@ -21,6 +21,7 @@ import { fetchPage } from './fetch-page.js';
 import type { FetchedPage } from './fetch-page.js';
 import { createLearn } from './learn.js';
 import type { Learning } from './learn.js';
+import { count } from './metrics.js';
 import { openConnection, requireAuthorization, triedVersion } from './open-connection.js';
 import { createSender } from './send.js';
 import type { Sender } from './send.js';
@@ -98,6 +99,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
             // One that holds a page behind these is still to be asked for.
             if (task !== undefined && task.page <= (pages.at(-1)?.page ?? 0)) task = undefined;
             await attempt.progressed({ task });
+            countSaved(connection.targetSystem, resource, pages);
             await sender?.answered(pages.length);
             await learning?.answered(pages);
             return saved;
@@ -126,6 +128,12 @@ export function createPullResource(dependencies: ActivityDependencies) {
       attempt.end();
     }
   };
+}
+
+function countSaved(target_system: string, resource: Resource, pages: readonly NumberedPage[]): void {
+  const listed = pages.reduce((sum, { parsed, records }) => sum + (parsed ?? records).length, 0);
+  count('maesn_sync_pages_total', { target_system, resource }, pages.length);
+  count('maesn_sync_records_total', { target_system, resource }, listed);
 }
 
 /** Not begun, because of a hold; the Workflow reads which. */

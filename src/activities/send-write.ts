@@ -92,6 +92,7 @@ export function createSendWrite(dependencies: ActivityDependencies) {
             sent = claim.write;
             return send(connection, claim.write, claim.body);
           },
+          isAnswer: (answered) => typeof answered === 'object',
           taskOf: (answered) =>
             typeof answered === 'object' && answered.kind === 'task' ? answered.taskId : undefined,
         });

@@ -5,7 +5,9 @@
 import type { Connection } from '../store/index.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createErrorBudget } from './error-budget.js';
+import { isMaesnError, metAt } from './failure.js';
 import { createLease } from './lease.js';
+import { count, statusClass } from './metrics.js';
 import { createPace } from './pace.js';
 import type { Pace } from './pace.js';
 
@@ -17,16 +19,27 @@ export interface SentRequest<Answer> {
   readonly taskId?: string | undefined;
   /** Names the task that is running after this answer. */
   readonly taskOf?: (answer: Answer) => string | undefined;
+  /** `false`: after all, nothing was asked. Absent: it always is. */
+  readonly isAnswer?: (answer: Answer) => boolean;
 }
 
 export interface Sender extends Omit<Pace, 'turn'> {
   send<Answer>(request: SentRequest<Answer>): Promise<Answer>;
 }
 
-type Needed = Pick<ActivityDependencies, 'store' | 'targetSystems'>;
+type Needed = Pick<ActivityDependencies, 'store' | 'targetSystems' | 'traceRequest'>;
+
+/** As a span tells what went wrong. */
+function describe(error: unknown) {
+  return isMaesnError(error) ? error.failure : { type: 'Unexpected' };
+}
 
 /** `inFlight`: how many are sent at the same time at most. */
-export function createSender({ store, targetSystems }: Needed, connection: Connection, inFlight: number): Sender {
+export function createSender(
+  { store, targetSystems, traceRequest }: Needed,
+  connection: Connection,
+  inFlight: number,
+): Sender {
   const { connectionId, targetSystem: slug } = connection;
   const system = targetSystems.get(slug);
   const name = system.name ?? slug;
@@ -34,16 +47,34 @@ export function createSender({ store, targetSystems }: Needed, connection: Conne
   const errors = createErrorBudget({ store, connectionId, system, name });
   const hold = createLease({ store, scope: `connection/${connectionId}`, name });
 
-  async function askWithin<Answer>({ endpoint, ask }: SentRequest<Answer>, onSent = () => {}): Promise<Answer> {
+  function counted(error: unknown): never {
+    if (isMaesnError(error)) {
+      count('maesn_sync_failures_total', { target_system: slug, type: error.failure.type });
+      metAt(error, slug);
+    }
+    throw error;
+  }
+
+  async function askWithin<Answer>(
+    { endpoint, ask, isAnswer = () => true }: SentRequest<Answer>,
+    onSent = () => {},
+  ): Promise<Answer> {
     await pace.turn();
     // After every wait: what was met meanwhile counts.
-    await errors.require(endpoint);
+    await errors.require(endpoint).catch(counted);
     onSent();
+    const method = endpoint.split(' ')[0] ?? '';
+    const answered = (status?: number) =>
+      count('maesn_sync_requests_total', { target_system: slug, method, status_class: statusClass(status) });
     try {
-      return await ask();
+      const asking = { endpoint, targetSystem: slug, ask, describe };
+      const answer = await (traceRequest === undefined ? ask() : traceRequest(asking));
+      if (isAnswer(answer)) answered(200);
+      return answer;
     } catch (error) {
+      if (isMaesnError(error)) answered(error.failure.status);
       await errors.count(endpoint, error);
-      throw error;
+      return counted(error);
     }
   }
 

@@ -8,6 +8,7 @@ import { publicUrl } from '../config.js';
 import type { Config } from '../config.js';
 import type { Store } from '../store/index.js';
 import { createBackend } from './app.js';
+import { serveMetrics } from './metrics.js';
 import { listen } from './server.js';
 
 export interface StartBackendOptions {
@@ -25,6 +26,8 @@ export interface Backend {
   /** Where it is reached from this machine. */
   readonly url: string;
   readonly sync: MaesnSync;
+  /** Where Prometheus asks, if it may. */
+  readonly metricsUrl: string | undefined;
   /** Answers who has asked, then stops. */
   close(): Promise<void>;
 }
@@ -33,6 +36,13 @@ export async function startBackend(options: StartBackendOptions): Promise<Backen
   const { config, store, temporal, logger, orAnyPort = false } = options;
   const tokens = config.MAESN_SYNC_TOKENS ?? [];
   const server = await listen({ address: config.MAESN_SYNC_ADDRESS, tokens, orAnyPort });
+  const onError = (error: unknown) => logger.error({ error }, 'The metrics could not be read');
+  const metrics = await serveMetrics(config.MAESN_SYNC_METRICS_ADDRESS, { store, onError }).catch(
+    async (error: unknown) => {
+      await server.close();
+      throw error;
+    },
+  );
   const sync = createMaesnSync({ temporal, store, ...clientSettings(config, server.url) });
   const uiUrl = config.MAESN_SYNC_TEMPORAL_UI_URL ?? options.temporalUiUrl;
   server.serve(
@@ -51,7 +61,15 @@ export async function startBackend(options: StartBackendOptions): Promise<Backen
       ready: () => readReadiness(store, temporal),
     }),
   );
-  return { url: server.url, sync, close: () => server.close() };
+  return {
+    url: server.url,
+    sync,
+    metricsUrl: metrics?.url,
+    async close() {
+      await metrics?.close();
+      await server.close();
+    },
+  };
 }
 
 async function readReadiness(store: Store, temporal: Client) {

@@ -6,6 +6,7 @@ import { startService } from '../service.js';
 import { openStore } from '../store/index.js';
 import { addSearchAttributes } from '../search-attributes.js';
 import { connectClient } from '../temporal.js';
+import { startTracing } from '../tracing/index.js';
 import { runWorker } from '../worker.js';
 import { command, say, untilStopped } from './process.js';
 
@@ -16,7 +17,7 @@ export const dev = command({
   run: async ({ config }) => {
     // A person reads this terminal: what fails and is retried is told by the page and the Temporal UI.
     const logger = createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL });
-    installLogger(logger);
+    installLogger(logger, { metricsAddress: config.MAESN_SYNC_WORKER_METRICS_ADDRESS });
     const sandboxed = config.MAESN_API_KEY === undefined ? await import('../../sandbox/trial.js') : undefined;
     const trial = await sandboxed?.startTrial(say);
     const service = await startService({
@@ -46,15 +47,17 @@ export const serve = command({
     const logger = createLogger(given);
     const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY', 'MAESN_API_KEY');
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
-    const temporal = await connectClient(config);
+    const tracing = await startTracing(config.env);
+    const temporal = await connectClient(config, tracing?.client);
     const backend = await startBackend({ config, store, temporal, logger });
-    logger.info({ url: backend.url }, 'Backend started');
+    logger.info({ url: backend.url, metrics: backend.metricsUrl }, 'Backend started');
     if (config.MAESN_SYNC_TOKENS === undefined) {
       logger.warn('Without MAESN_SYNC_TOKENS, the backend serves this machine alone');
     }
     await untilStopped();
     await backend.close();
     await temporal.connection.close();
+    await tracing?.close();
     await store.close();
     logger.info('Backend stopped');
   },
@@ -65,7 +68,7 @@ export const worker = command({
   description: 'Run a Worker against the Temporal server and the Postgres that the environment names.',
   run: async ({ config }) => {
     const logger = createLogger(config);
-    installLogger(logger);
+    installLogger(logger, { metricsAddress: config.MAESN_SYNC_WORKER_METRICS_ADDRESS });
     await runWorker(config, logger, untilStopped());
     logger.info('Worker stopped');
   },

@@ -16,6 +16,8 @@ import { createJournal } from './journal.js';
 import type { Journal } from './journal.js';
 import { createLogins } from './logins.js';
 import type { Logins } from './logins.js';
+import { createMeasurements } from './measurements.js';
+import type { Measurements } from './measurements.js';
 import { createPaces } from './paces.js';
 import type { Paces } from './paces.js';
 import { createReauthorizations } from './reauthorizations.js';
@@ -37,6 +39,7 @@ export interface Store {
   readonly capabilities: Capabilities;
   readonly connections: Connections;
   readonly incidents: Incidents;
+  readonly measurements: Measurements;
   readonly paces: Paces;
   readonly walks: Walks;
   readonly warnings: Warnings;
@@ -77,6 +80,7 @@ export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Stor
     capabilities: createCapabilities(db),
     connections: createConnections(db, sealing),
     incidents: createIncidents(db),
+    measurements: createMeasurements(db),
     paces: createPaces(db),
     walks: createWalks(db),
     warnings: createWarnings(db),
@@ -102,6 +106,7 @@ export type { Hold, Holds } from './holds.js';
 export type { Incident, Incidents } from './incidents.js';
 export type { Journal, JournalEntry, NewJournalEntry } from './journal.js';
 export type { Login, Logins } from './logins.js';
+export type { Counted, Measurements, Quantile } from './measurements.js';
 export type { Paces, ReservedTurns } from './paces.js';
 export type { Joined, ReauthorizationOutcome, Reauthorizations } from './reauthorizations.js';
 export type { ListRecordsOptions, Records, StoredRecord } from './records.js';

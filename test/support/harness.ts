@@ -17,6 +17,7 @@ import type { OpenDatabase } from '../../src/store/database.js';
 import type { Store } from '../../src/store/index.js';
 import type { SealingKeys } from '../../src/store/sealing.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
+import type { Tracing } from '../../src/tracing/index.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
 import { openTestStore } from './store.js';
@@ -31,6 +32,10 @@ export interface HarnessOptions {
   readonly temporalAddress?: string;
   /** Default: one. */
   readonly sealingKeys?: SealingKeys;
+  /** Where the metrics of the Worker are served; the SDK can be told once a process. */
+  readonly metricsAddress?: string;
+  /** The Worker then bundles its Workflows itself. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export interface Harness {
@@ -60,11 +65,11 @@ export interface Harness {
 let logging = false;
 
 /** Once a process: what the Worker logs goes where the scan for secrets finds it. */
-function logToFile(): void {
+function logToFile(metricsAddress?: string): void {
   if (logging) return;
   logging = true;
   const file = path.join(inject('logDir'), `${process.pid}-${randomBytes(3).toString('hex')}.log`);
-  installLogger(pino({ level: 'debug' }, destination({ dest: file, sync: true })));
+  installLogger(pino({ level: 'debug' }, destination({ dest: file, sync: true })), { metricsAddress });
 }
 
 export async function startHarness({
@@ -73,8 +78,10 @@ export async function startHarness({
   sandbox: about,
   temporalAddress = inject('temporalAddress'),
   sealingKeys,
+  metricsAddress,
+  tracing,
 }: HarnessOptions = {}): Promise<Harness> {
-  logToFile();
+  logToFile(metricsAddress);
   const sandbox = await startSandbox(about);
   const { store, query, database } = await openTestStore(sealingKeys);
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
@@ -93,7 +100,8 @@ export async function startHarness({
   const connection = await NativeConnection.connect({ address: temporalAddress });
   const { MAESN_SYNC_PAYLOAD_KEYS: payloadKeys } = config;
   const using = { connection, dataConverter: createDataConverter(payloadKeys) };
-  const client = (skipping: boolean) => (skipping ? createSkippingClient(using) : new Client(using));
+  const client = (skipping: boolean) =>
+    skipping ? createSkippingClient(using) : new Client({ ...using, interceptors: tracing?.client ?? {} });
   const temporal = client(skipTime.includes('started by client'));
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
@@ -109,8 +117,9 @@ export async function startHarness({
       temporal: activitiesTemporal,
       store,
       maesn,
-      // Of what is encrypted, the bundle is another one; the Worker makes it.
-      workflowBundlePath: payloadKeys === undefined ? inject('workflowBundlePath') : undefined,
+      // Of what is encrypted or traced, the bundle is another one; the Worker makes it.
+      workflowBundlePath: payloadKeys === undefined && tracing === undefined ? inject('workflowBundlePath') : undefined,
+      tracing,
     });
     const running = worker.run();
     return async () => {
