@@ -36,19 +36,22 @@ export function brokenComposeRules(text: string): string[] {
       ),
     ),
   );
-  return Object.entries(services).flatMap(([name, { image, healthcheck, environment, ports, restart }]) => [
-    ...(PINNED.test(image) ? [] : [`${name}: ${image} is not pinned`]),
-    ...(healthcheck !== undefined || endsBySuccess.has(name)
-      ? []
-      : [`${name}: has no health check, and nobody waits for its end`]),
-    ...(endsBySuccess.has(name) && !/^(?:no|on-failure)/.test(restart ?? 'no')
-      ? [`${name}: is waited for, and would be started again`]
-      : []),
-    ...ports.filter((port) => !LOOPBACK.test(port)).map((port) => `${name}: ${port} is open to the network`),
-    ...Object.entries(environment)
-      .filter(([variable, value]) => SECRET.test(variable) && !NO_DEFAULT.test(value))
-      .map(([variable]) => `${name}: ${variable} has a value of its own`),
-  ]);
+  // oxlint-disable-next-line oxc/no-map-spread -- once, and small
+  return Object.entries(services).flatMap(([name, { image, healthcheck, environment, ports, restart }]) =>
+    [
+      PINNED.test(image) ? [] : [`${name}: ${image} is not pinned`],
+      healthcheck !== undefined || endsBySuccess.has(name)
+        ? []
+        : [`${name}: has no health check, and nobody waits for its end`],
+      endsBySuccess.has(name) && !/^(?:no|on-failure)/.test(restart ?? 'no')
+        ? [`${name}: is waited for, and would be started again`]
+        : [],
+      ports.filter((port) => !LOOPBACK.test(port)).map((port) => `${name}: ${port} is open to the network`),
+      Object.entries(environment)
+        .filter(([variable, value]) => SECRET.test(variable) && !NO_DEFAULT.test(value))
+        .map(([variable]) => `${name}: ${variable} has a value of its own`),
+    ].flat(),
+  );
 }
 
 const container = z.looseObject({
@@ -74,6 +77,7 @@ export function brokenManifestRules(documents: readonly unknown[]): string[] {
     const parsed = workload.safeParse(document);
     if (!parsed.success) return [];
     const { kind, metadata, spec } = parsed.data;
+    // oxlint-disable-next-line oxc/no-map-spread -- once, and small
     return spec.template.spec.containers.flatMap((given) => {
       const one = container.safeParse(given);
       const where = `${kind} ${metadata.name}`;
@@ -81,12 +85,12 @@ export function brokenManifestRules(documents: readonly unknown[]): string[] {
       const { image, env } = one.data;
       const probes = kind === 'Job' ? [] : ['livenessProbe', 'readinessProbe', 'startupProbe'];
       return [
-        ...(PINNED.test(image) ? [] : [`${where}: ${image} is not pinned`]),
-        ...probes.filter((probe) => !(probe in one.data)).map((probe) => `${where}: has no ${probe}`),
-        ...env
+        PINNED.test(image) ? [] : [`${where}: ${image} is not pinned`],
+        probes.filter((probe) => !(probe in one.data)).map((probe) => `${where}: has no ${probe}`),
+        env
           .filter(({ name, value }) => SECRET.test(name) && value !== undefined)
           .map(({ name }) => `${where}: ${name} is not from a Secret`),
-      ];
+      ].flat();
     });
   });
 }

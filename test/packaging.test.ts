@@ -84,8 +84,8 @@ interface Command {
 
 /** Fixed values that are not about where others are. */
 function local(given: Readonly<Record<string, string>>): Record<string, string> {
-  const names = ['MAESN_SYNC_ADDRESS', 'MAESN_SYNC_HEALTH_ADDRESS', 'NODE_OPTIONS'];
-  return Object.fromEntries(Object.entries(given).filter(([name]) => names.includes(name)));
+  const names = new Set(['MAESN_SYNC_ADDRESS', 'MAESN_SYNC_HEALTH_ADDRESS', 'NODE_OPTIONS']);
+  return Object.fromEntries(Object.entries(given).filter(([name]) => names.has(name)));
 }
 
 const compose = Object.entries(parseCompose(read('docker-compose.temporal.yml')))

@@ -383,6 +383,31 @@ describe('a write whose task goes on', () => {
   });
 });
 
+it('what is found out about a send leaves a later one as it is', async () => {
+  const { connectionId } = await connect();
+  const of = { connectionId, idempotencyKey: 'w' };
+  const { writes } = harness.store;
+  await writes.add({ ...of, operation: 'createInvoice', parameters: {}, body: { name: 'Chairs' } }, 'test');
+  const send = async () => {
+    const claim = await writes.claim(of);
+    await writes.move(of, { state: 'unknown' });
+    return { states: ['unknown'], sentAt: claim?.write.sentAt ?? null } as const;
+  };
+  const state = async () => (await writes.find(of))?.state;
+  const first = await send();
+  // Two attempts look it up at once; the slower one comes when it has been sent again already.
+  await writes.release(of, { seen: first });
+  expect(await state()).toBe('waiting');
+  const second = await send();
+  expect(second.sentAt).not.toEqual(first.sentAt);
+  await writes.release(of, { seen: first });
+  await writes.move(of, { state: 'undecided', seen: first });
+  await writes.end({ ...of, outcome: 'refused', seen: first });
+  expect(await state()).toBe('unknown');
+  await writes.release(of, { seen: second });
+  expect(await state()).toBe('waiting');
+});
+
 describe('many writes', () => {
   it('go on after the end user has signed in again: one notice, each exactly once', async () => {
     const { connectionId, account } = await connect();

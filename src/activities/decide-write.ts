@@ -28,8 +28,12 @@ export function createGiveUpWrite(dependencies: ActivityDependencies) {
   return async function giveUpWrite(input: WriteRecordInput & { readonly because: string }): Promise<WriteStep> {
     const { because, ...of } = input;
     const write = await store.writes.find(of);
-    if (write?.state === 'waiting') await store.writes.end({ ...of, outcome: 'cancelled', because });
-    else if (write !== undefined) await store.writes.move(of, { state: 'undecided', because });
+    if (write?.state === 'waiting') {
+      const seen = { states: ['waiting'], sentAt: write.sentAt } as const;
+      await store.writes.end({ ...of, outcome: 'cancelled', because, seen });
+    }
+    // Also one that an attempt has sent just now. What has ended stays as it is.
+    await store.writes.move(of, { state: 'undecided', because });
     return stepOf(dependencies, of);
   };
 }

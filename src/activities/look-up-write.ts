@@ -9,7 +9,7 @@ import { WRITE_OPERATIONS, naturalKeyOf, recordOf, writePath, writeRow } from '.
 import type { LookUp } from '../spec/writes.js';
 import { WATERMARK_OVERLAP_MS, resourceRow } from '../spec/resources.js';
 import { recordKey } from '../maesn/records.js';
-import type { Write, WriteBody } from '../store/index.js';
+import type { Seen, Write, WriteBody } from '../store/index.js';
 import type { TriedBefore, WriteRecordInput, WriteStep } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -44,12 +44,14 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
     const { connectionId } = of;
     const attempt = startAttempt(options, before);
     let keyVersion: number | undefined;
+    let seen = asLookedUp({ sentAt: null });
     try {
       const write = await store.writes.find(of);
       // An attempt to send it is still about, or has died: from now on it does not count.
       if (write?.state === 'sending') await store.writes.claim(of);
       const body = await store.writes.body(of);
       if (write?.state !== 'unknown' || body === undefined) return await stepOf(dependencies, of);
+      seen = asLookedUp(write);
       const opened = await openConnection(store, connectionId);
       await waitWhilePaused(store, connectionId, options.timeScale);
       keyVersion = triedVersion(opened);
@@ -65,13 +67,13 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
           'it was not found, and this target system is not known to show for certain what was written',
         );
       } else if (write.sends >= MAX_SENDS) await undecided(write, `it was sent ${write.sends} times and never applied`);
-      else await store.writes.release(write);
+      else await store.writes.release(write, { seen });
       return await stepOf(dependencies, of);
     } catch (error) {
       const failure = await attempt.toFailure(error, { keyVersion });
       if (!isMaesnError(error) || !isFinal(failure) || error.failure.type === 'Unauthorized') throw failure;
       // Whoever refuses the question does not answer it later either.
-      await store.writes.move(of, { state: 'undecided', because: `it could not be looked up: ${error.message}` });
+      await store.writes.move(of, { seen, state: 'undecided', because: `it could not be looked up: ${error.message}` });
       return await stepOf(dependencies, of);
     } finally {
       attempt.end();
@@ -86,7 +88,7 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
   }
 
   function undecided(write: Write, because: string): Promise<void> {
-    return store.writes.move(write, { state: 'undecided', because });
+    return store.writes.move(write, { state: 'undecided', because, seen: asLookedUp(write) });
   }
 
   async function judge(connection: AuthorizedConnection, write: Write, body: WriteBody): Promise<WriteOutcome> {
@@ -184,6 +186,11 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
     }
     return undefined;
   }
+}
+
+/** What is found out is about this send; another attempt may have found out the same, and have sent it again. */
+function asLookedUp({ sentAt }: Pick<Write, 'sentAt'>): Seen {
+  return { states: ['unknown'], sentAt };
 }
 
 /** Whatever else can bring a record into this list. */

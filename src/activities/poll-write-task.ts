@@ -2,6 +2,7 @@
 import { pollDelayMs, TASK_TIME_LIMIT_MS, taskMeans } from '../spec/write-steps.js';
 import type { TriedBefore, WriteRecordInput, WriteStep } from '../workflows/messages.js';
 import { activityInfo } from '@temporalio/activity';
+import type { Seen } from '../store/index.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { createWriteEnd, stepOf } from './end-write.js';
@@ -23,10 +24,12 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
     const { connectionId } = of;
     const attempt = startAttempt(options, before);
     let keyVersion: number | undefined;
+    let seen: Seen = { states: ['task'], sentAt: null };
     try {
       const write = await store.writes.find(of);
       if (write?.state !== 'task' || write.taskId === null) return await stepOf(dependencies, of);
-      const { taskId, taskSince } = write;
+      const { taskId, taskSince, sentAt } = write;
+      seen = { states: ['task'], sentAt };
       const opened = await openConnection(store, connectionId);
       await waitWhilePaused(store, connectionId, options.timeScale);
       keyVersion = triedVersion(opened);
@@ -43,6 +46,7 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
         case 'running':
           if (Date.now() - (taskSince?.getTime() ?? 0) > TASK_TIME_LIMIT_MS) {
             await store.writes.move(of, {
+              seen,
               state: 'undecided',
               because: `its task is still ${status ?? 'without a status'} after 7 days`,
             });
@@ -62,16 +66,20 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
           break;
         case 'refused': {
           const because = `its task ended as ${status ?? 'unknown'}`;
-          await store.writes.end({ ...of, outcome: 'refused', answer: { status, data, information }, because });
+          await store.writes.end({ ...of, seen, outcome: 'refused', answer: { status, data, information }, because });
         }
       }
       return await stepOf(dependencies, of);
     } catch (error) {
       const failure = await attempt.toFailure(error, { keyVersion });
       if (!isMaesnError(error) || !isFinal(failure) || error.failure.type === 'Unauthorized') throw failure;
-      if (error.failure.type === 'NotFound') await store.writes.move(of, { state: 'unknown' });
+      if (error.failure.type === 'NotFound') await store.writes.move(of, { state: 'unknown', seen });
       else
-        await store.writes.move(of, { state: 'undecided', because: `its task cannot be asked for: ${error.message}` });
+        await store.writes.move(of, {
+          seen,
+          state: 'undecided',
+          because: `its task cannot be asked for: ${error.message}`,
+        });
       return await stepOf(dependencies, of);
     } finally {
       attempt.end();

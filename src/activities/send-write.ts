@@ -3,7 +3,7 @@ import type { WriteAnswer } from '../maesn/envelope.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { writeFailureMeans } from '../spec/write-steps.js';
 import { writePath, writeRow } from '../spec/writes.js';
-import type { Write, WriteBody } from '../store/index.js';
+import type { Seen, Write, WriteBody } from '../store/index.js';
 import type { TriedBefore, WriteRecordInput, WriteStep } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
@@ -45,16 +45,17 @@ export function createSendWrite(dependencies: ActivityDependencies) {
   async function failed(write: Write, failure: MaesnFailure): Promise<'throw' | 'go on'> {
     const means = writeFailureMeans(failure);
     if (means === 'again' || means === 'reauthorize') {
-      await store.writes.release(write, { refused: true });
+      await store.writes.release(write, { refused: true, seen: asSent(write) });
       return 'throw';
     }
     if (means === 'unknown') {
-      await store.writes.move(write, { state: 'unknown' });
+      await store.writes.move(write, { state: 'unknown', seen: asSent(write) });
       return 'go on';
     }
     const { status, reason, errors, downstreamErrors, validationErrors } = failure;
     const answer = { status, errors, downstreamErrors, validationErrors };
     await store.writes.end({
+      seen: asSent(write),
       ...ofWrite(write),
       outcome: 'refused',
       answer,
@@ -98,8 +99,9 @@ export function createSendWrite(dependencies: ActivityDependencies) {
         });
         if (answer === 'behind') return { next: 'waitForTurn' };
         if (answer === undefined || sent === undefined) return await stepOf(dependencies, of);
-        if (answer.kind === 'task') await store.writes.move(of, { state: 'task', taskId: answer.taskId });
-        else await end.applied(sent, { outcome: 'applied', data: answer.data });
+        if (answer.kind === 'task') {
+          await store.writes.move(of, { state: 'task', taskId: answer.taskId, seen: asSent(sent) });
+        } else await end.applied(sent, { outcome: 'applied', data: answer.data });
       } catch (error) {
         if (!isMaesnError(error)) throw error;
         if (error.failure.type === 'TooManyRequests') await sender.slowDown();
@@ -119,6 +121,11 @@ export function createSendWrite(dependencies: ActivityDependencies) {
     const { method, path } = writeRow(write.operation);
     return `${method} ${path}`;
   }
+}
+
+/** Another attempt may have found it meanwhile, and have it looked up. */
+function asSent({ sentAt }: Write): Seen {
+  return { states: ['sending', 'unknown'], sentAt };
 }
 
 function ofWrite({ connectionId, idempotencyKey }: Write): WriteRecordInput {

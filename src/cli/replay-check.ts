@@ -11,6 +11,8 @@ export const WORKFLOW_TYPES = [
   'reauthorizeConnection',
   'keepSubscribed',
   'deliverEvents',
+  'retryTargetSystem',
+  'watchIncidents',
   'writeRecord',
   'writeBatch',
 ] as const;

@@ -62,7 +62,18 @@ export type Claim =
   /** It was sent before; what is to be done next, its state says. */
   | { readonly decision: 'sent'; readonly write: Write };
 
+/**
+ * A write as it was seen. Two attempts may be at work on one write, and what one of them has found out about a send says
+ * nothing about a later one: what has changed since is left as it is.
+ */
+export interface Seen {
+  readonly states: readonly WriteState[];
+  /** Names the send. */
+  readonly sentAt: Date | null;
+}
+
 export interface EndOfWrite extends WriteOf {
+  readonly seen?: Seen;
   readonly outcome: WriteOutcomeName;
   readonly resource?: Resource | null;
   readonly recordKey?: string | null;
@@ -108,11 +119,16 @@ export interface Writes {
   }): Promise<Write[]>;
   claim(of: WriteOf): Promise<Claim | undefined>;
   /** Nothing was applied: it waits to be sent (again). `refused`: before anything was done, so that it does not count as sent. */
-  release(of: WriteOf, options?: { readonly refused: boolean }): Promise<void>;
+  release(of: WriteOf, options?: { readonly refused?: boolean; readonly seen?: Seen }): Promise<void>;
   /** Moves on what has not ended. */
   move(
     of: WriteOf,
-    to: { readonly state: 'unknown' | 'task' | 'undecided'; readonly taskId?: string; readonly because?: string },
+    to: {
+      readonly state: 'unknown' | 'task' | 'undecided';
+      readonly taskId?: string;
+      readonly because?: string;
+      readonly seen?: Seen;
+    },
   ): Promise<void>;
   /** Ends it, unless it has ended. `false`: another write is known to have created that record; nothing was changed. */
   end(end: EndOfWrite): Promise<boolean>;
@@ -325,7 +341,8 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
             state: 'sending',
             sends: sql`${writes.sends} + 1`,
             firstSentAt: sql`coalesce(${writes.firstSentAt}, clock_timestamp())`,
-            sentAt: sql`clock_timestamp()`,
+            // As exact as a Date, since it names the send.
+            sentAt: sql`date_trunc('milliseconds', clock_timestamp())`,
             changedAt: sql`now()`,
           })
           .where(at(of))
@@ -334,7 +351,7 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
         return { decision: 'send', write: claimed, body: openBody(of, found.body) };
       }),
 
-    async release(of, { refused } = { refused: false }) {
+    async release(of, { refused = false, seen } = {}) {
       await db
         .update(writes)
         .set({
@@ -343,10 +360,10 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
           changedAt: sql`now()`,
           ...(refused ? { sends: sql`${writes.sends} - 1` } : {}),
         })
-        .where(and(at(of), ne(writes.state, 'ended')));
+        .where(and(at(of), ne(writes.state, 'ended'), isStill(seen)));
     },
 
-    async move(of, { state, taskId, because }) {
+    async move(of, { state, taskId, because, seen }) {
       await db
         .update(writes)
         .set({
@@ -355,10 +372,10 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
           ...(taskId === undefined ? {} : { taskId, taskSince: sql`now()` }),
           because: because ?? null,
         })
-        .where(and(at(of), ne(writes.state, 'ended')));
+        .where(and(at(of), ne(writes.state, 'ended'), isStill(seen)));
     },
 
-    async end({ outcome, resource = null, recordKey = null, created = false, answer, because, ...of }) {
+    async end({ outcome, resource = null, recordKey = null, created = false, answer, because, seen, ...of }) {
       try {
         await db
           .update(writes)
@@ -374,7 +391,7 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
             changedAt: sql`now()`,
             ...(answer === undefined ? {} : { answer: seal(of, 'answer', answer) }),
           })
-          .where(and(at(of), ne(writes.state, 'ended')));
+          .where(and(at(of), ne(writes.state, 'ended'), isStill(seen)));
         return true;
       } catch (error) {
         if (isUniqueViolation(error)) return false;
@@ -492,6 +509,12 @@ const NONE: BatchCounts = {
 
 function inBatch({ connectionId, batchId }: BatchOf) {
   return and(eq(writes.connectionId, connectionId), eq(writes.batchId, batchId));
+}
+
+function isStill(seen: Seen | undefined) {
+  if (seen === undefined) return undefined;
+  const { states, sentAt } = seen;
+  return and(inArray(writes.state, [...states]), sentAt === null ? isNull(writes.sentAt) : eq(writes.sentAt, sentAt));
 }
 
 function at({ connectionId, idempotencyKey }: WriteOf) {
