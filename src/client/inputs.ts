@@ -39,32 +39,41 @@ export const addConnectionInput = z.strictObject({
 });
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** 1 to 999 of each. */
 const INTERVAL = /^([1-9]\d{0,2}) ?(s|seconds?|m|minutes?|h|hours?|d|days?)$/;
+const INTERVAL_WITHIN_A_DAY =
+  /^(?:([1-9]\d{0,2}) ?(s|seconds?|m|minutes?)|([1-9]|1\d|2[0-4]) ?(h|hours?)|(1) ?(d|day))$/;
 
-/** In milliseconds. */
-const duration = z.union(
-  [
-    z
-      .number()
-      .int()
-      .min(1_000)
-      .max(999 * 86_400_000),
-    z
-      .string()
-      .regex(INTERVAL)
-      .transform((interval) => {
-        const [, amount = '', unit = ''] = INTERVAL.exec(interval) ?? [];
-        return Number(amount) * (UNIT_MS[unit.charAt(0)] ?? 0);
-      }),
-  ],
-  'must be milliseconds (1,000 to 999 days), or an interval such as "15 minutes" (1 to 999 of s, m, h, d)',
-);
+const DAY_MS = 86_400_000;
+
+/** In milliseconds; what it takes, the HTTP document says to the last number. */
+function duration({ interval, maximumMs, rule }: { interval: RegExp; maximumMs: number; rule: string }) {
+  return z.union(
+    [
+      z.number().int().min(1_000).max(maximumMs),
+      z
+        .string()
+        .regex(interval)
+        .transform((given) => {
+          const [amount = '', unit = ''] = (interval.exec(given) ?? []).slice(1).filter((part) => part !== undefined);
+          return Number(amount) * (UNIT_MS[unit.charAt(0)] ?? 0);
+        }),
+    ],
+    rule,
+  );
+}
 
 export const resourceName = z.enum(RESOURCE_NAMES);
 
 export const startSyncOptions = z.strictObject({
   resources: z.array(resourceName).min(1).optional(),
-  every: duration.optional().meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
+  every: duration({
+    interval: INTERVAL,
+    maximumMs: 999 * DAY_MS,
+    rule: 'must be milliseconds (1,000 to 999 days), or an interval such as "15 minutes" (1 to 999 of s, m, h, d)',
+  })
+    .optional()
+    .meta({ description: 'Milliseconds, or `"15 minutes"`. Default: one cycle only.' }),
 });
 
 export const pauseOptions = z.strictObject({ reason: text(500) });
@@ -105,12 +114,13 @@ export const recordsOptions = z.strictObject({
 
 export const eventIds = z.array(z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)).min(1).max(1_000);
 
-const DAY_MS = 86_400_000;
-
 export const retryTargetSystemOptions = z.strictObject({
   targetSystem: targetSystemName,
-  over: duration
-    .refine((ms) => ms <= DAY_MS, 'must be at most a day')
+  over: duration({
+    interval: INTERVAL_WITHIN_A_DAY,
+    maximumMs: DAY_MS,
+    rule: 'must be milliseconds (1,000 to a day), or an interval of at most a day such as "15 minutes"',
+  })
     .default(10 * 60_000)
     .meta({
       description: 'Milliseconds, or `"10 minutes"`: how long it takes until all were told. Default: 10 minutes.',
