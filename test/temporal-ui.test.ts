@@ -131,7 +131,7 @@ it('shows input, summary, failure, heartbeat and current details to who is signe
     page,
     'pending-activities',
     running,
-    '/accounting/customers, page 2 answered 500',
+    '/accounting/customers, page 2, answered 500',
     '"InternalServerError": 1',
   );
   await shows(page, 'user-metadata', running, `${failing.connectionId} (sevdesk)`, 'Pulling customers');

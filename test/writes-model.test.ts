@@ -14,6 +14,7 @@ import type { SandboxAccount } from '../sandbox/index.js';
 import { createActivities } from '../src/activities/index.js';
 import type { ActivityDependencies } from '../src/activities/index.js';
 import { requireVariables } from '../src/config.js';
+import type { MaesnClient } from '../src/maesn/client.js';
 import { createConfiguredMaesnClient } from '../src/maesn/configured.js';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import { recordOf } from '../src/spec/writes.js';
@@ -22,6 +23,7 @@ import type { Write } from '../src/store/index.js';
 import type { WriteRecordInput, WriteStep } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { waitFor } from './support/wait.js';
 
 const SIDE_BY_SIDE = 4;
 const RUNS = z.coerce
@@ -31,8 +33,6 @@ const RUNS = z.coerce
   .parse(process.env['WRITES_RUNS'] ?? 100);
 /** A request that hangs is given up after it, and what became of it is looked up no sooner. */
 const TIMEOUT = '250 ms';
-/** A request that was given up while this process was busy may still be carried out, moments later. */
-const SHOWN_AFTER_MS = 500;
 
 let harness: Harness;
 beforeAll(async () => {
@@ -122,6 +122,44 @@ function watch<Target extends object>(target: Target, at: (when: 'before' | 'aft
 /** Which attempt a call belongs to. One for all runs: each that is made costs every promise that comes after it. */
 const current = new AsyncLocalStorage<{ readonly die: () => void; readonly beside: () => Promise<unknown> }>();
 
+/**
+ * Whoever looks finds what was written before: the target system that this is about. All of it is one process here, and when
+ * that is busy, a request that was given up long ago may still be on its way.
+ */
+function showingForCertain({ name }: SandboxAccount): MaesnClient {
+  const maesn = createConfiguredMaesnClient(requireVariables(harness.config, 'MAESN_API_KEY'));
+  const underWay = new Set<Promise<unknown>>();
+
+  async function untilCarriedOut(): Promise<void> {
+    await Promise.allSettled(underWay);
+    // What was sent before has arrived before.
+    await fetch(`${harness.sandbox.url}/health`);
+    await waitFor('what was sent is carried out, or never will be', () =>
+      harness.sandbox.requests.every(
+        ({ account, method, status, fault }) =>
+          account !== name || method === 'GET' || status !== null || fault !== undefined,
+      ),
+    );
+  }
+
+  return {
+    ...maesn,
+    async write(request) {
+      const writing = maesn.write(request);
+      underWay.add(writing);
+      return writing.finally(() => underWay.delete(writing));
+    },
+    async list(request) {
+      await untilCarriedOut();
+      return maesn.list(request);
+    },
+    async record(request) {
+      await untilCarriedOut();
+      return maesn.record(request);
+    },
+  };
+}
+
 interface Rules {
   /** Without it, what nobody has answered is sent again: the mistake that all of this is about. */
   readonly looksUp: boolean;
@@ -161,10 +199,10 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
   const { store } = harness;
   const dependencies: ActivityDependencies = {
     store: { ...store, writes: watch(store.writes, at), records: watch(store.records, at) },
-    maesn: watch(createConfiguredMaesnClient(requireVariables(harness.config, 'MAESN_API_KEY')), at),
+    maesn: watch(showingForCertain(account), at),
     temporal: harness.temporal,
     taskQueue: harness.taskQueue,
-    targetSystems: createTargetSystems(shows ? { sevdesk: { readsOwnWritesAfterMs: SHOWN_AFTER_MS } } : {}),
+    targetSystems: createTargetSystems(shows ? { sevdesk: { readsOwnWritesAfterMs: 0 } } : {}),
     options: {
       timeScale: 1,
       heartbeatEveryMs: 60_000,
@@ -208,7 +246,7 @@ async function run({ wanted, shows, faults, kills }: Scenario, { looksUp }: Rule
         // A fault of ours, or the store is closed because another run has failed.
         else if (error.nonRetryable === true || error.type === 'Unexpected') throw error;
         // oxlint-disable-next-line no-await-in-loop
-        else if (error.type === 'OutcomeNotVisibleYet') await sleep(SHOWN_AFTER_MS / 2);
+        else if (error.type === 'OutcomeNotVisibleYet') await sleep(100);
       }
     }
   }

@@ -1,4 +1,7 @@
-/** Writes from the library to the target system and back, through real Workflows. */
+/**
+ * Writes from the library to the target system and back, through real Workflows.
+ * `WRITES_BULK=1000 npx vitest run test/writes.test.ts -t 'many writes'` is the long mode of the bulk.
+ */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -14,6 +17,12 @@ import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
 import { waitFor } from './support/wait.js';
+
+const BULK = z.coerce
+  .number()
+  .int()
+  .min(100)
+  .parse(process.env['WRITES_BULK'] ?? 200);
 
 /** temporal.api.enums.v1.PendingActivityState */
 const SCHEDULED = 1;
@@ -409,29 +418,33 @@ it('what is found out about a send leaves a later one as it is', async () => {
 });
 
 describe('many writes', () => {
-  it('go on after the end user has signed in again: one notice, each exactly once', async () => {
-    const { connectionId, account } = await connect();
-    const writes = Array.from({ length: 1_000 }, (_, index) => invoice({ reference: String(index) }));
-    await harness.sync.writeMany(connectionId, { batchId: 'b', writes });
-    await waitFor('some are written', () => created(account).length > 20);
-    account.revoke();
-    await waitFor('they wait', async () => (await harness.sync.connection(connectionId)).status !== 'active');
-    await harness.sync.reauthorized(connectionId, account.reconnect());
-    expect(await harness.sync.writeBatchEnd(connectionId, 'b')).toMatchObject({
-      total: 1_000,
-      applied: 1_000,
-      running: 0,
-    });
-    expect(created(account)).toHaveLength(1_000);
-    expect(new Set(created(account).map(({ record }) => record['reference'])).size).toBe(1_000);
-    const told = await readAllEvents(connectionId);
-    const times = (type: string) => told.filter((event) => event.type === type).length;
-    expect(times('connection.reauthorization_required')).toBe(1);
-    expect(times('write.ended')).toBe(1_000);
-    expect(times('write_batch.ended')).toBe(1);
-    const rounds = await readEvents(harness.temporal, reauthorizeConnectionId(connectionId));
-    expect(rounds.length).toBeGreaterThan(0);
-  });
+  it(
+    'go on after the end user has signed in again: one notice, each exactly once',
+    async () => {
+      const { connectionId, account } = await connect();
+      const writes = Array.from({ length: BULK }, (_, index) => invoice({ reference: String(index) }));
+      await harness.sync.writeMany(connectionId, { batchId: 'b', writes });
+      await waitFor('some are written', () => created(account).length > 20);
+      account.revoke();
+      await waitFor('they wait', async () => (await harness.sync.connection(connectionId)).status !== 'active');
+      await harness.sync.reauthorized(connectionId, account.reconnect());
+      expect(await harness.sync.writeBatchEnd(connectionId, 'b')).toMatchObject({
+        total: BULK,
+        applied: BULK,
+        running: 0,
+      });
+      expect(created(account)).toHaveLength(BULK);
+      expect(new Set(created(account).map(({ record }) => record['reference'])).size).toBe(BULK);
+      const told = await readAllEvents(connectionId);
+      const times = (type: string) => told.filter((event) => event.type === type).length;
+      expect(times('connection.reauthorization_required')).toBe(1);
+      expect(times('write.ended')).toBe(BULK);
+      expect(times('write_batch.ended')).toBe(1);
+      const rounds = await readEvents(harness.temporal, reauthorizeConnectionId(connectionId));
+      expect(rounds.length).toBeGreaterThan(0);
+    },
+    Math.max(120_000, BULK * 300),
+  );
 
   it('are all taken, or none', async () => {
     const { connectionId } = await connect();
