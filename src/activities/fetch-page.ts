@@ -24,8 +24,6 @@ export interface FetchedPage {
   readonly parentKey?: string | undefined;
   /** `records`, where they can be parsed before it is known what comes before them. */
   readonly parsed?: readonly MaesnRecord[];
-  /** `parsed`, ready for the database. */
-  readonly rows?: string;
 }
 
 export interface WantedPage {

@@ -10,7 +10,6 @@ import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
-import { toRows } from '../store/index.js';
 import type { Cursor } from '../store/index.js';
 import type { PullResourceInput, PullResourceResult, PullTask, WalkCounts } from '../workflows/messages.js';
 import { startAttempt } from './attempt.js';
@@ -158,7 +157,7 @@ function parseAhead(resource: Resource, fetched: FetchedPage): FetchedPage {
   if (resourceRow(resource).key === null) return fetched;
   const parsed = parseRecords(resource, fetched.records, 0, fetched.parentKey);
   // What they were parsed from is not kept: it is most of the memory.
-  return { ...fetched, records: [], parsed, rows: toRows(parsed) };
+  return { ...fetched, records: [], parsed };
 }
 
 /** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */
@@ -179,7 +178,6 @@ function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
   const [first] = pages;
   const last = pages.at(-1);
   if (first === undefined || last === undefined) throw new RangeError('there is no page to save');
-  const isListedOnce = byKey.size === keys.length;
   return {
     resource,
     walkId,
@@ -189,10 +187,6 @@ function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
     pages: pages.length,
     keys,
     records: [...byKey.values()],
-    rows:
-      isListedOnce && pages.every(({ rows }) => rows !== undefined)
-        ? pages.flatMap(({ rows }) => rows ?? [])
-        : undefined,
     parents: isChild(resource) ? pages.flatMap(({ parentKey }) => parentKey ?? []) : undefined,
     totalPages: last.totalPages,
     totalRecords: last.totalRecords,

@@ -133,6 +133,5 @@ export { SealingError } from './sealing.js';
 export type { Cursor, Walks } from './walks.js';
 export type { Warning, Warnings } from './warnings.js';
 export type { NewWebhookSubscription, RecordDeletion, WebhookSubscription, Webhooks } from './webhooks.js';
-export { toRows } from './write-pages.js';
 export { RESOLUTIONS } from './writes.js';
 export type { BatchCounts, BatchOf, NewWrite, Resolution, Seen, Write, WriteBody, WriteOf, Writes } from './writes.js';

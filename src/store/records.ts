@@ -4,7 +4,7 @@ import type { MaesnRecord } from '../maesn/records.js';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { records } from './schema.js';
-import { ROW, toRows, upsert } from './write-pages.js';
+import { toTable, upsert } from './write-pages.js';
 
 export interface StoredRecord {
   readonly key: string;
@@ -78,7 +78,7 @@ export function createRecords(db: Database): Records {
 
     async put(of, written) {
       await upsert(db, of, {
-        from: sql`jsonb_to_recordset(${`[${toRows(written)}]`}::jsonb) ${ROW}`,
+        from: toTable(written),
         walkStartedAt: sql`now()`,
         isChanged: sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`,
       });
