@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+
 /** Reads a body up to a limit; `undefined` when it is longer, with the rest left unread. */
 export async function readBody(response: Response, maxBytes: number): Promise<string | undefined> {
   if (response.body === null) return '';
@@ -9,5 +11,7 @@ export async function readBody(response: Response, maxBytes: number): Promise<st
     if (bytes > maxBytes) return undefined;
     chunks.push(chunk);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  const body = Buffer.concat(chunks);
+  // Most are, and need no decoding.
+  return isAscii(body) ? body.toString('latin1') : new TextDecoder().decode(body);
 }
