@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { RECORD_MARKER, RESOURCES } from './workload.js';
+import type { Resource } from '../../src/client.js';
+import { RECORD_MARKER, RESOURCES, keyOf } from './workload.js';
 import type { Customer, Workload } from './workload.js';
 import type { World } from './world.js';
 
@@ -19,7 +20,7 @@ export async function differences(world: World, { connectionId, account }: Custo
   for (const resource of RESOURCES) {
     const stored = await world.store.records.list({ connectionId, resource, limit: 1_000_000 });
     const here = new Map(stored.map(({ key, record }) => [key, record]));
-    const there = new Map(account.records(resource).flatMap((record) => toEntry(record)));
+    const there = new Map(account.records(resource).flatMap((record) => toEntry(resource, record)));
     const missing = [...there.keys()].filter((key) => !here.has(key));
     const more = [...here.keys()].filter((key) => !there.has(key));
     const other = [...there.keys()].filter((key) => here.has(key) && !isDeepStrictEqual(here.get(key), there.get(key)));
@@ -35,9 +36,9 @@ export async function differences(world: World, { connectionId, account }: Custo
 }
 
 /** Through JSON: as Maesn sends them. */
-function toEntry(record: unknown): [string, unknown][] {
+function toEntry(resource: Resource, record: unknown): [string, unknown][] {
   const sent: unknown = JSON.parse(JSON.stringify(record));
-  return typeof sent === 'object' && sent !== null && 'id' in sent ? [[String(sent.id), sent]] : [];
+  return [[keyOf(resource, sent), sent]];
 }
 
 export async function checkStore(world: World, { customers }: Workload): Promise<Check> {
@@ -114,9 +115,9 @@ export async function checkEvents(world: World): Promise<Check> {
   return { name: 'no event was lost', looked: `${rows.length} events, ${taken.length} taken`, wrong };
 }
 
-function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+function groupBy<Item>(items: readonly Item[], nameOf: (item: Item) => string): Map<string, Item[]> {
   const groups = new Map<string, Item[]>();
-  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  for (const item of items) groups.set(nameOf(item), [...(groups.get(nameOf(item)) ?? []), item]);
   return groups;
 }
 
@@ -183,12 +184,22 @@ export async function checkSecrets(world: World, { customers }: Workload): Promi
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
+/** The build that has last carried each sync, of those runs that Temporal remembers. */
+export async function buildsOf(world: World, query = ''): Promise<string[]> {
+  const builds: string[] = [];
+  for await (const { workflowId, runId } of world.temporal.workflow.list({
+    query: `WorkflowType = 'syncConnection' ${query}`,
+  })) {
+    const { raw } = await world.temporal.workflow.getHandle(workflowId, runId).describe();
+    const { buildId } = raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion ?? {};
+    if (buildId) builds.push(buildId);
+  }
+  return builds;
+}
+
 export async function checkBuilds(world: World): Promise<Check> {
   const counts: Record<string, number> = {};
-  for await (const { raw } of world.temporal.workflow.list()) {
-    const { buildId } = raw.versioningInfo?.deploymentVersion ?? {};
-    if (buildId) counts[buildId] = (counts[buildId] ?? 0) + 1;
-  }
+  for (const buildId of await buildsOf(world)) counts[buildId] = (counts[buildId] ?? 0) + 1;
   const wrong = ['build-a', 'build-b']
     .filter((build) => counts[build] === undefined)
     .map((build) => `${build} has carried no Workflow`);

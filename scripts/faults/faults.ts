@@ -1,6 +1,7 @@
 /** The faults, as a table: what each does, where, and by what it is known to have been met. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultAnswer } from '../../sandbox/index.js';
+import { buildsOf } from './checks.js';
 import type { Random } from './random.js';
 import { until } from './until.js';
 import type { WeatherRule } from './weather.js';
@@ -63,32 +64,10 @@ async function surely(act: () => Promise<unknown>): Promise<void> {
   if (done === undefined) throw new Error('Postgres could not be told');
 }
 
-const TABLES = [
-  'records',
-  'cursors',
-  'connections',
-  'events',
-  'writes',
-  'pass_pages',
-  'waiting_workflows',
-  'capabilities',
-];
-
-/** Before every statement that writes. */
+/** From now on before each statement that writes; the trigger is there already, so that no table has to be locked. */
 async function withTrigger(world: World, body: string, met: () => Promise<number>): Promise<number> {
-  await surely(() =>
-    world.query(
-      `set lock_timeout = '2s';
-       create or replace function public.fault() returns trigger language plpgsql as $$ begin ${body}; return null; end $$;
-       ${TABLES.map((table) => `create or replace trigger fault before insert or update on maesn_sync.${table} for each statement execute function public.fault();`).join('\n')}`,
-    ),
-  );
-  // Dropped one by one: to lock all at once would have to wait for the slowest of many.
-  return held(met, async () => {
-    for (const table of TABLES) {
-      await surely(() => world.query(`set lock_timeout = '2s'; drop trigger if exists fault on maesn_sync.${table}`));
-    }
-  });
+  await surely(() => world.beforeWrites(body));
+  return held(met, () => surely(() => world.beforeWrites('')));
 }
 
 const weather = (rule: WeatherRule): Fault['carryOut'] => {
@@ -185,7 +164,7 @@ export const FAULTS: readonly Fault[] = [
     counts: 'statements failed',
     place: 'postgres',
     async carryOut({ world }) {
-      const raise = `raise exception using errcode = '53100', message = 'could not extend file: No space left on device'`;
+      const raise = `raise exception using errcode = '53100', message = 'could not extend file: No space left on device';`;
       return withTrigger(world, raise, await newIn(world, 'No space left on device'));
     },
   },
@@ -194,7 +173,7 @@ export const FAULTS: readonly Fault[] = [
     what: 'statements that write take more than a second',
     counts: 'statements slow',
     place: 'postgres',
-    carryOut: async ({ world }) => withTrigger(world, 'perform pg_sleep(1.2)', await newIn(world, 'duration: ')),
+    carryOut: async ({ world }) => withTrigger(world, 'perform pg_sleep(1.2);', await newIn(world, 'duration: ')),
   },
   {
     name: 'hang',
@@ -276,13 +255,8 @@ export const FAULTS: readonly Fault[] = [
       const other = BUILDS.find((build) => build !== to) ?? to;
       await world.makeCurrent(other);
       await world.makeCurrent(to);
-      const gone = async () => {
-        let count = 0;
-        for await (const { raw } of world.temporal.workflow.list({ query: `WorkflowType = 'syncConnection'` })) {
-          if (raw.versioningInfo?.deploymentVersion?.buildId === to) count += 1;
-        }
-        return count;
-      };
+      const gone = async () =>
+        (await buildsOf(world, "and ExecutionStatus = 'Running'")).filter((build) => build === to).length;
       await until(async () => (await gone()) > 0, MET_LIMIT_MS);
       return gone();
     },

@@ -122,7 +122,7 @@ async function runSuite({ minutes, seed, chosen, keep }: SuiteOptions): Promise<
     while (isTime()) await inject(draw(chosen, random));
 
     say('All faults are off; waiting until everything is right');
-    await workload.calm();
+    workload.calm();
     await settle(world, workload, interrupted.signal);
     if (interrupted.signal.aborted) return;
     checks.push(await checkStore(world, workload));
@@ -175,16 +175,34 @@ function draw(chosen: readonly Fault[], random: Random): readonly Fault[] {
 /** Until every check that time can mend is right; what is still wrong then, the checks say. */
 async function settle(world: World, workload: Workload, signal: AbortSignal): Promise<void> {
   const began = Date.now();
-  const isRight = async () => {
-    if (signal.aborted) return true;
-    if (!(await world.ready())) return false;
+  let wrong: readonly string[] = [];
+  const untilNothingIsWrong = (look: () => Promise<readonly string[]>) =>
+    until(
+      async () => {
+        if (signal.aborted) return true;
+        wrong = ['a process does not answer'];
+        wrong = await look();
+        return wrong.length === 0;
+      },
+      SETTLE_LIMIT_MS,
+      1_000,
+    );
+  await untilNothingIsWrong(async () => {
+    if (!(await world.ready())) return ['a process is not ready'];
     const differ = await Promise.all(workload.customers.map((customer) => differences(world, customer)));
-    if (differ.flat().length > 0) return false;
-    if ((await checkWrites(world, workload)).wrong.length > 0) return false;
-    return (await checkEvents(world)).wrong.length === 0;
-  };
-  const settled = await until(isRight, SETTLE_LIMIT_MS, 1_000);
-  say(`${settled === true ? 'Right' : 'Still not right'} after ${((Date.now() - began) / 1_000).toFixed(0)} s`);
+    return [...differ.flat(), ...(await checkWrites(world, workload)).wrong];
+  });
+  // Syncs that go on have always just told something.
+  if (wrong.length === 0 && !signal.aborted) {
+    await workload.stopSyncs();
+    await untilNothingIsWrong(async () => (await checkEvents(world)).wrong);
+  }
+  const seconds = ((Date.now() - began) / 1_000).toFixed(0);
+  say(
+    wrong.length === 0
+      ? `Right after ${seconds} s`
+      : `Still not right after ${seconds} s: ${wrong.slice(0, 3).join('; ')}`,
+  );
 }
 
 const isSurvived = ({ injected, problems }: Row) => injected === 0 || problems.length === 0;

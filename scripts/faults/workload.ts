@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { signIn } from '../../demo/end-user.js';
 import type { SandboxAccount } from '../../sandbox/index.js';
 import type { Resource } from '../../src/client.js';
+import { resourceRow } from '../../src/spec/resources.js';
 import type { Random } from './random.js';
 import { until } from './until.js';
 import type { Application, World } from './world.js';
@@ -37,7 +38,9 @@ export interface Workload {
   /** Something new in the books of everybody, and something to be written: resolves when all of it has come through. */
   progress(limitMs: number): Promise<Progress>;
   /** Nothing changes any more; the people stay. */
-  calm(): Promise<void>;
+  calm(): void;
+  /** Ends all syncs, so that nothing new happens. */
+  stopSyncs(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -85,13 +88,13 @@ export function createWorkload(random: Random): Workload {
     if (!changing) return;
     const { account } = random.pick(customers);
     const resource = random.pick(RESOURCES);
-    const ids = account.records(resource).flatMap((record) => (hasId(record) ? [record.id] : []));
-    const id = random.pick(ids);
+    const keyField = resourceRow(resource).key ?? 'id';
+    const key = keyOf(resource, random.pick(account.records(resource)));
     const name = `${RECORD_MARKER} ${probes}`;
-    if (random.next() < 0.6) account.put(resource, { id, name });
-    else if (random.next() < 0.7) account.put(resource, { id: randomUUID(), name });
+    if (random.next() < 0.6) account.put(resource, { [keyField]: key, name });
+    else if (random.next() < 0.7) account.put(resource, { [keyField]: randomUUID(), name });
     // Invoices are left: what was written is looked for among them.
-    else if (resource !== 'invoices') account.remove(resource, id);
+    else if (resource !== 'invoices') account.remove(resource, key);
   }
 
   function newOrder(connectionId: string): Order {
@@ -227,8 +230,18 @@ export function createWorkload(random: Random): Workload {
       return { seconds: (Date.now() - began) / 1_000, missing: arrived === true ? [] : missing };
     },
 
-    async calm() {
+    calm() {
       changing = false;
+    },
+    async stopSyncs() {
+      for (const { connectionId } of customers) {
+        await until(async () => {
+          const { state } = await here().api.sync(connectionId);
+          if (state === 'Cancelled') return true;
+          await here().api.cancelSync(connectionId);
+          return false;
+        }, 60_000);
+      }
     },
     async end() {
       over.abort();
@@ -242,6 +255,10 @@ async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<v
   await Promise.allSettled(items.map(act));
 }
 
-function hasId(record: unknown): record is { readonly id: string } {
-  return typeof record === 'object' && record !== null && 'id' in record && typeof record.id === 'string';
+/** By what the store knows a record. */
+export function keyOf(resource: Resource, record: unknown): string {
+  const field = resourceRow(resource).key ?? 'id';
+  const key: unknown = typeof record === 'object' && record !== null ? Reflect.get(record, field) : undefined;
+  if (typeof key !== 'string') throw new TypeError(`a record of ${resource} has no ${field}`);
+  return key;
 }

@@ -52,6 +52,18 @@ const POSTGRES_SETTINGS = [
   'log_parameter_max_length_on_error=0',
 ];
 
+/** What can be made to fail, or to take its time. */
+const WRITTEN = [
+  'records',
+  'cursors',
+  'connections',
+  'events',
+  'writes',
+  'pass_pages',
+  'waiting_workflows',
+  'capabilities',
+];
+
 export interface Application {
   /** Ids of the events that were taken, in the order in which they were. */
   readonly taken: { readonly id: string; readonly type: string; readonly data: Readonly<Record<string, unknown>> }[];
@@ -79,8 +91,10 @@ export interface World {
   readonly logFiles: readonly string[];
   /** As superuser, in that database; by default the store. */
   query(text: string, database?: string): Promise<Record<string, unknown>[]>;
-  /** How often the server's log has had this since `from`, which is a length of it. */
+  /** All that the server has said. */
   postgresLog(): Promise<string>;
+  /** What runs before each statement that writes: PL/pgSQL, or nothing. */
+  beforeWrites(body: string): Promise<unknown>;
   /** Every process answers. */
   ready(): Promise<boolean>;
   /** New Workflows and Workflow Tasks go to this build, and half of them to the other one. */
@@ -270,6 +284,18 @@ export async function startWorld(onEvent: OnEvent, say: (line: string) => void):
     const store = await openStore({ databaseUrl, sealingKey: [Buffer.from(sealingKey, 'base64')] });
     closers.push(() => store.close());
 
+    const query = (text: string, database = DATABASE) => ask(urlOf(database), text);
+    const beforeWrites = (body: string) =>
+      query(
+        `create or replace function public.fault() returns trigger language plpgsql as $$ begin ${body} return null; end $$`,
+      );
+    await beforeWrites('');
+    for (const table of WRITTEN) {
+      await query(
+        `create trigger fault before insert or update on maesn_sync.${table} for each statement execute function public.fault()`,
+      );
+    }
+
     return {
       run,
       dir,
@@ -296,7 +322,8 @@ export async function startWorld(onEvent: OnEvent, say: (line: string) => void):
           (name) => path.join(dir, name),
         );
       },
-      query: (text, database = DATABASE) => ask(urlOf(database), text),
+      query,
+      beforeWrites,
       postgresLog: () => readFile(path.join(dir, 'postgres.log'), 'utf8'),
       ready,
       makeCurrent,
