@@ -39,7 +39,7 @@ const demo = defineCommand({
     const application = await startApplication({
       onEvent: async ({ type, data: { connectionId } }) => {
         progress.say(`The application is told: ${type}`);
-        if (type !== 'connection.reauthorization_required') return;
+        if (type !== 'connection.reauthorization_required' || connectionId === undefined) return;
         const loginUrl = await askForLogin(service.url, connectionId);
         progress.say(`  and has the customer sign in again: ${loginUrl}`);
         progress.say(`  The customer reads: ${await signIn(loginUrl, account.name)}`);

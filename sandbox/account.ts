@@ -6,7 +6,7 @@ import type { WriteOperation } from '../src/spec/writes.js';
 import { createBooks } from './books.js';
 import type { Books, ListOrder } from './books.js';
 import { createFaultScript } from './faults.js';
-import type { FaultRule, FaultScript } from './faults.js';
+import type { FaultRule, FaultScript, Weather } from './faults.js';
 import type { MalformedRule } from './malformed.js';
 import { createTasks } from './tasks.js';
 import type { Tasks } from './tasks.js';
@@ -50,6 +50,8 @@ export interface AccountOptions {
   readonly warnings?: Partial<Record<Resource, readonly string[]>>;
   /** How long a webhook subscription lives; `null`: for ever, without a date. Default: 30 days. */
   readonly webhookLifeMs?: number | null;
+  /** Faults without a script: as likely as it makes them, for as long as it likes. */
+  readonly weather?: Weather;
 }
 
 const WEBHOOK_LIFE_MS = 30 * 86_400_000;
@@ -110,7 +112,7 @@ export interface AccountContext {
 export function createAccount(options: AccountOptions, { name, seed, now, onKey }: AccountContext): OpenAccount {
   const books = createBooks({ seed, name, records: options.records, now, order: options.order });
   for (const rule of options.malformed ?? []) books.malform(rule);
-  const faults = createFaultScript(options.asyncResources ?? []);
+  const faults = createFaultScript(options.asyncResources ?? [], options.weather);
   const { targetSystem, webhookLifeMs: lifeMs = WEBHOOK_LIFE_MS } = options;
   const subscriptions = createWebhooks({ targetSystem, lifeMs, now });
   let accountKey = createAccountKey();

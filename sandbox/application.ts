@@ -11,14 +11,15 @@ import { z } from 'zod';
 const receivedEvent = z.object({
   type: z.string(),
   timestamp: z.iso.datetime(),
-  data: z.looseObject({ connectionId: z.string() }),
+  // An incident is of no single connection.
+  data: z.looseObject({ connectionId: z.string().optional() }),
 });
 
 export type ReceivedEvent = z.infer<typeof receivedEvent>;
 
 export interface ApplicationOptions {
-  /** Called once for every event, in the order in which they come. */
-  readonly onEvent: (event: ReceivedEvent) => void | Promise<void>;
+  /** Called once for every event, in the order in which they come. One that it throws at is not taken, and comes again. */
+  readonly onEvent: (event: ReceivedEvent, id: string) => void | Promise<void>;
 }
 
 export interface Application {
@@ -49,8 +50,8 @@ export async function startApplication({ onEvent }: ApplicationOptions): Promise
     // An answer can be lost on its way: then the same event comes again, under the same id.
     const id = headers['webhook-id'] ?? '';
     if (!taken.has(id)) {
+      await onEvent(event, id);
       taken.add(id);
-      await onEvent(event);
     }
     return c.body(null, 204);
   });

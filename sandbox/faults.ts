@@ -109,9 +109,12 @@ export interface FaultedRequest {
   readonly page: number;
 }
 
+/** Asked about every call that no rule is for: what it is answered with instead. */
+export type Weather = (request: FaultedRequest) => Pick<FaultRule, 'answer' | 'applied'> | undefined;
+
 export type FaultScript = ReturnType<typeof createFaultScript>;
 
-export function createFaultScript(asyncTargets: readonly FaultTarget[]) {
+export function createFaultScript(asyncTargets: readonly FaultTarget[], weather: Weather = () => undefined) {
   const rules: { readonly rule: Rule; readonly from: number; readonly until: number; left: number }[] = [];
   const seen = new Map<FaultTarget | undefined, number>();
   const count = (target: FaultTarget | undefined) => seen.get(target) ?? 0;
@@ -146,7 +149,12 @@ export function createFaultScript(asyncTargets: readonly FaultTarget[]) {
           (only === undefined || only === target) &&
           (onlyPage === undefined ? from <= count(only) && count(only) <= until : onlyPage === page),
       );
-      if (found === undefined) return undefined;
+      if (found === undefined) {
+        const caught = weather({ target, page });
+        return (
+          caught && { ...fault.parse(toFault(caught.answer)), applied: isWrite(target) && caught.applied === true }
+        );
+      }
       found.left -= 1;
       return { ...found.rule.answer, applied: found.rule.applied };
     },

@@ -32,7 +32,7 @@ export async function startTrial(say: (line: string) => void): Promise<Trial> {
   const application = await startApplication({
     onEvent: ({ type, data: { connectionId } }) => {
       const advice = ASKS_TO_SIGN_IN.has(type) ? '; press Reconnect on its page' : '';
-      say(`Event: ${type} (${connectionId})${advice}`);
+      say(`Event: ${type} (${connectionId ?? 'many connections'})${advice}`);
     },
   });
 

@@ -31,26 +31,55 @@ const SETTINGS = [
   'pg_stat_statements.track=top',
 ];
 
-export async function startPostgres(): Promise<PostgresServer> {
+export interface Cluster {
+  readonly data: string;
+  /** A program of Postgres, such as `pg_dump`. */
+  program(name: string): string;
+  run(name: string, ...args: readonly string[]): void;
+  /** What starts the server. */
+  command(port: number, settings: readonly string[]): string[];
+}
+
+/** The files of a new server, in a folder that is there already. As root, they and the server belong to the user postgres. */
+export async function createCluster(dir: string): Promise<Cluster> {
   const bin = await findBinaries();
-  const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-bench-postgres-'));
   const isRoot = process.getuid?.() === 0;
-  const asPostgres = isRoot ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
-  const run = (...command: readonly string[]) => {
-    const [file = '', ...rest] = [...asPostgres, ...command];
+  // With a user of its own, a program forgets what should end it with its parent; so it is told again.
+  const asPostgres = isRoot
+    ? 'setpriv --reuid=postgres --regid=postgres --clear-groups --pdeathsig=KILL'.split(' ')
+    : [];
+  const program = (name: string) => path.join(bin, name);
+  const run = (name: string, ...args: readonly string[]) => {
+    const [file = '', ...rest] = [...asPostgres, program(name), ...args];
     execFileSync(file, rest, { stdio: ['ignore', 'ignore', 'inherit'], cwd: dir });
   };
   if (isRoot) await chown(dir, Number(execFileSync('id', ['-u', 'postgres'])), -1);
   const data = path.join(dir, 'data');
-  run(path.join(bin, 'initdb'), '-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8');
+  run('initdb', '-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8');
+  return {
+    data,
+    program,
+    run,
+    command: (port, settings) => [
+      ...asPostgres,
+      program('postgres'),
+      '-D',
+      data,
+      '-p',
+      String(port),
+      '-k',
+      dir,
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
+  };
+}
 
+export async function startPostgres(): Promise<PostgresServer> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-bench-postgres-'));
+  const cluster = await createCluster(dir);
   const port = await freePort('127.0.0.1');
   const log = await open(path.join(dir, 'log'), 'w');
-  const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
-  const server = spawnWatched(
-    [...asPostgres, path.join(bin, 'postgres'), '-D', data, '-p', String(port), '-k', dir, ...settings],
-    { env: process.env, stderr: log.fd },
-  );
+  const server = spawnWatched(cluster.command(port, SETTINGS), { env: process.env, stderr: log.fd });
   const end = async () => {
     await server.end();
     await log.close();
@@ -90,7 +119,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     },
     async stop() {
       await admin.end();
-      run(path.join(bin, 'pg_ctl'), '-D', data, '-m', 'immediate', '-w', 'stop');
+      cluster.run('pg_ctl', '-D', cluster.data, '-m', 'immediate', '-w', 'stop');
       await end();
     },
   };

@@ -38,13 +38,16 @@ export interface SpawnWatchedOptions {
   readonly env: Environment;
   /** An open file that takes what the program writes to its standard error. */
   readonly stderr: number;
+  /** Default: that of this process. */
+  readonly cwd?: string;
 }
 
-export function spawnWatched(command: readonly string[], { env, stderr }: SpawnWatchedOptions): Watched {
+export function spawnWatched(command: readonly string[], { env, stderr, cwd }: SpawnWatchedOptions): Watched {
   const watchdog = spawn(process.execPath, ['-e', WATCHDOG, ...command], {
     stdio: ['pipe', 'pipe', stderr],
     // A group of its own: Ctrl-C is for us, and the Worker still needs the server while it shuts down.
     detached: true,
+    ...(cwd === undefined ? {} : { cwd }),
     // The loaders and debuggers of this process are not for the watchdog.
     env: { ...env, NODE_OPTIONS: undefined },
   });
