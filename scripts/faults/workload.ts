@@ -12,7 +12,7 @@ import type { Application, World } from './world.js';
 export const RESOURCES = ['items', 'customers', 'invoices'] as const satisfies readonly Resource[];
 const TARGETS = ['sevdesk', 'lexware-office', 'quickbooks', 'exact-nl', 'xero', 'abaconnect'] as const;
 const RECORDS = { items: 230, customers: 120, invoices: 110 };
-const EVERY = '10 seconds';
+const EVERY = '4 seconds';
 /** Stands in records and in what is written, and must be nowhere but in the store. */
 export const RECORD_MARKER = `Zaunkönig ${randomUUID()} GmbH`;
 
@@ -192,7 +192,7 @@ export function createWorkload(random: Random): Workload {
         await given.api.startSync(connectionId, { resources: RESOURCES, every: EVERY });
       }
       loop(300, change);
-      loop(1_500, () => {
+      loop(600, () => {
         if (changing) newOrder(random.pick(customers).connectionId);
       });
       loop(300, () => each([...toBeAsked], ask));
