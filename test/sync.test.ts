@@ -164,6 +164,10 @@ describe('pausing', () => {
     const isAskedFor = (wanted: string) => requestsOf(account.name).some(({ page }) => page === wanted);
     // And whatever is asked for ahead of it.
     await waitFor('page 5 is asked for, and the last one', () => isAskedFor('5') && isAskedFor('10'));
+    await waitFor('the pages before it are in the store', async () => {
+      const [cursor] = await harness.store.walks.list(connectionId);
+      return cursor?.nextPage === 5;
+    });
     await harness.sync.pauseSync(connectionId, { reason: 'month-end closing' });
     const paused = await harness.sync.syncStatus(connectionId);
     expect(paused).toMatchObject({
@@ -177,7 +181,11 @@ describe('pausing', () => {
     await harness.sync.resumeSync(connectionId);
     await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Refused' });
     await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
-    expect(requestsOf(account.name)[asked]).toMatchObject({ page: '5' });
+    // Those that are asked for at once arrive in any order.
+    const pages = requestsOf(account.name)
+      .slice(asked)
+      .map(({ page }) => Number(page));
+    expect(Math.min(...pages.slice(0, 5))).toBe(5);
     await expectSameRecords(harness.store, connectionId, account, ['items']);
   });
 
