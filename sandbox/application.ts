@@ -20,6 +20,8 @@ export type ReceivedEvent = z.infer<typeof receivedEvent>;
 export interface ApplicationOptions {
   /** Called once for every event, in the order in which they come. One that it throws at is not taken, and comes again. */
   readonly onEvent: (event: ReceivedEvent, id: string) => void | Promise<void>;
+  /** Asked for each event that comes: `false` answers it with 503. Default: all are taken. */
+  readonly isTaking?: () => boolean;
 }
 
 export interface Application {
@@ -32,13 +34,14 @@ export interface Application {
   close(): Promise<void>;
 }
 
-export async function startApplication({ onEvent }: ApplicationOptions): Promise<Application> {
+export async function startApplication({ onEvent, isTaking = () => true }: ApplicationOptions): Promise<Application> {
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
   const webhook = new Webhook(secret);
   const taken = new Set<string>();
   const app = new Hono();
 
   app.post('/events', async (c) => {
+    if (!isTaking()) return c.text('Not now.', 503);
     const headers = c.req.header();
     let event: ReceivedEvent;
     try {

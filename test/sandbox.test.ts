@@ -551,6 +551,20 @@ describe('a fault', () => {
     expect(await statuses(account, 3)).toEqual([500, 502, 200]);
   });
 
+  it('of the weather fires where no rule does, as long as the weather says so', async () => {
+    const answers: FaultAnswer[] = [{ status: 503 }, { status: 429 }];
+    const account = sandbox.addAccount({
+      targetSystem: 'sevdesk',
+      records: { invoices: 5 },
+      weather() {
+        const answer = answers.shift();
+        return answer && { answer };
+      },
+    });
+    account.fault({ resource: 'invoices', request: 2, answer: { status: 500 } });
+    expect(await statuses(account, 4)).toEqual([503, 500, 429, 200]);
+  });
+
   it('can fire for ever', async () => {
     const account = open();
     account.fault({ resource: 'invoices', request: 2, times: Infinity, answer: { status: 429 } });

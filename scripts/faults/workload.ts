@@ -12,7 +12,7 @@ import type { Application, World } from './world.js';
 export const RESOURCES = ['items', 'customers', 'invoices'] as const satisfies readonly Resource[];
 const TARGETS = ['sevdesk', 'lexware-office', 'quickbooks', 'exact-nl', 'xero', 'abaconnect'] as const;
 const RECORDS = { items: 230, customers: 120, invoices: 110 };
-const EVERY = '10 seconds';
+const EVERY = '4 seconds';
 /** Stands in records and in what is written, and must be nowhere but in the store. */
 export const RECORD_MARKER = `Zaunkönig ${randomUUID()} GmbH`;
 
@@ -155,7 +155,10 @@ export function createWorkload(random: Random): Workload {
     for (const resource of Object.keys(notOffered)) await api.recheckResource(connectionId, resource);
     if (state === 'Idle' && failedCycles > 0) await api.syncNow(connectionId);
     const waitsMs = retry === undefined ? 0 : Date.parse(retry.nextAttemptAt) - Date.now();
-    if (waitsMs > 30_000) await api.retryNow(connectionId);
+    const { items: waiting } = await api.writes({ state: 'waiting' }, connectionId);
+    const olderThan = Date.now() - 30_000;
+    if (waitsMs > 30_000 || waiting.some(({ createdAt }) => Date.parse(createdAt) < olderThan))
+      await api.retryNow(connectionId);
   }
 
   return {
@@ -192,7 +195,7 @@ export function createWorkload(random: Random): Workload {
         await given.api.startSync(connectionId, { resources: RESOURCES, every: EVERY });
       }
       loop(300, change);
-      loop(1_500, () => {
+      loop(600, () => {
         if (changing) newOrder(random.pick(customers).connectionId);
       });
       loop(300, () => each([...toBeAsked], ask));

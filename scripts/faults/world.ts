@@ -202,11 +202,11 @@ export async function startWorld(onEvent: OnEvent, say: (line: string) => void):
     closers.push(() => sandbox.close());
     const application: Application = { taken: [], refuses: false, refused: 0 };
     const receiver = await startApplication({
+      isTaking() {
+        if (application.refuses) application.refused += 1;
+        return !application.refuses;
+      },
       onEvent({ type, data }, id) {
-        if (application.refuses) {
-          application.refused += 1;
-          throw new Error('the application is down');
-        }
         const event = { id, type, data };
         application.taken.push(event);
         onEvent(event);
