@@ -71,9 +71,9 @@ export async function supervise(name: string, start: () => Promise<Program>): Pr
     async kill() {
       const { watchdogPid, exited } = await running();
       const [pid] = await childrenOf(watchdogPid);
-      if (pid === undefined) throw new Error(`${name} has no process to kill`);
       killing = true;
-      process.kill(pid, 'SIGKILL');
+      // Without one, somebody else has just killed it.
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
       await exited.catch(() => undefined);
     },
     async stop() {
