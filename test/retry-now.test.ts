@@ -141,4 +141,22 @@ describe('of one connection', () => {
     expect(await harness.sync.writeEnd(connectionId, 'order-1')).toMatchObject({ outcome: 'applied' });
     expect(account.writes).toHaveLength(1);
   });
+
+  it('makes the next attempt of a write that has failed once and would wait for an hour', async () => {
+    const { connectionId, account } = await harness.connect({ records: { invoices: 5 } });
+    account.fault({ operation: 'createInvoice', answer: { status: 429, retryAfter: 60 * 3_600 } });
+    await harness.sync.write(connectionId, {
+      idempotencyKey: 'order-1',
+      operation: 'createInvoice',
+      body: { invoiceNumber: 'A-1' },
+    });
+    await waitFor('it is told', async () =>
+      harness.sync.retryNow(connectionId).then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await harness.sync.writeEnd(connectionId, 'order-1')).toMatchObject({ outcome: 'applied' });
+    expect(account.writes).toHaveLength(1);
+  });
 });

@@ -176,12 +176,18 @@ function draw(chosen: readonly Fault[], random: Random): readonly Fault[] {
 async function settle(world: World, workload: Workload, signal: AbortSignal): Promise<void> {
   const began = Date.now();
   let wrong: readonly string[] = [];
+  let saidAt = 0;
   const untilNothingIsWrong = (look: () => Promise<readonly string[]>) =>
     until(
       async () => {
         if (signal.aborted) return true;
         wrong = ['a process does not answer'];
         wrong = await look();
+        const seconds = Math.round((Date.now() - began) / 1_000);
+        if (wrong.length > 0 && seconds >= saidAt + 30) {
+          saidAt = seconds;
+          say(`  after ${seconds} s not yet: ${wrong.slice(0, 3).join('; ')}`);
+        }
         return wrong.length === 0;
       },
       SETTLE_LIMIT_MS,

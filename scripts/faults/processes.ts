@@ -3,12 +3,14 @@ import { execFile } from 'node:child_process';
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { until } from './until.js';
 
 /** In the environment of everything that a run starts. */
 export const MARKER = 'MAESN_SYNC_FAULTS_RUN';
 
 /** How long a process manager leaves alone what has ended. */
 const RESTART_AFTER_MS = 500;
+const START_LIMIT_MS = 10_000;
 
 export interface Program {
   /** Of the process that stands between the program and us. */
@@ -70,11 +72,15 @@ export async function supervise(name: string, start: () => Promise<Program>): Pr
     },
     async kill() {
       const { watchdogPid, exited } = await running();
-      const [pid] = await childrenOf(watchdogPid);
+      let isOver = false;
+      const over = exited.catch(() => undefined).finally(() => void (isOver = true));
+      // A watchdog that has just begun has not started it yet; one whose program was just killed is about to end.
+      const pid = await until(async () => (isOver ? 'gone' : (await childrenOf(watchdogPid))[0]), START_LIMIT_MS, 20);
       if (pid === undefined) throw new Error(`${name} has no process to kill`);
+      if (pid === 'gone') return;
       killing = true;
       process.kill(pid, 'SIGKILL');
-      await exited.catch(() => undefined);
+      await over;
     },
     async stop() {
       stopping.abort();

@@ -26,7 +26,10 @@ export function createWeather(): WeatherStation {
       if (asked % rule.every !== 0) return undefined;
       const answer = rule.answers[met % rule.answers.length];
       met += 1;
-      return answer && { answer, applied: rule.hidesOutcome && Math.floor(met / rule.answers.length) % 2 === 0 };
+      // That envelope says that a write has succeeded: nobody could find out that it has not.
+      const saysSo = answer === 'wrongEnvelope';
+      const isCarriedOut = saysSo || Math.floor(met / rule.answers.length) % 2 === 0;
+      return answer && { answer, applied: rule.hidesOutcome && isCarriedOut };
     },
     begin(next) {
       if (rule !== undefined) throw new Error('there is weather already');

@@ -155,7 +155,10 @@ export function createWorkload(random: Random): Workload {
     for (const resource of Object.keys(notOffered)) await api.recheckResource(connectionId, resource);
     if (state === 'Idle' && failedCycles > 0) await api.syncNow(connectionId);
     const waitsMs = retry === undefined ? 0 : Date.parse(retry.nextAttemptAt) - Date.now();
-    if (waitsMs > 30_000) await api.retryNow(connectionId);
+    const { items: waiting } = await api.writes({ state: 'waiting' }, connectionId);
+    const olderThan = Date.now() - 30_000;
+    if (waitsMs > 30_000 || waiting.some(({ createdAt }) => Date.parse(createdAt) < olderThan))
+      await api.retryNow(connectionId);
   }
 
   return {

@@ -17,7 +17,7 @@ import { readSyncStatus } from './status.js';
 export function createRetries(context: ClientContext): Pick<MaesnSync, 'retryNow' | 'retryTargetSystem'> {
   const { temporal, store, taskQueue, actor } = context;
 
-  /** Writes, deliveries and whatever else of the connection has failed three times in a row. */
+  /** Writes, deliveries and whatever else of the connection has failed three times in a row, or waits for long. */
   async function listOthers(id: string): Promise<string[]> {
     const ids: string[] = [];
     for await (const { workflowId } of temporal.workflow.list({ query: retryingOf({ connectionId: id }) })) {

@@ -55,11 +55,14 @@ export function searchAttributesOf({ connectionId, targetSystem }: SearchedBy, s
   ];
 }
 
-/** Temporal's query for what retries: of one connection, or of one target system. Neither holds a quote. */
+/**
+ * Temporal's query for what retries: of one connection, also what waits for long after its first failure; or of one target system, where
+ * a wait that was asked for is left. Neither holds a quote.
+ */
 export function retryingOf(of: { readonly connectionId: string } | { readonly targetSystem: string }): string {
-  const whose =
+  const which =
     'connectionId' in of
-      ? `${MAESN_CONNECTION.name} = '${of.connectionId}'`
-      : `${MAESN_TARGET_SYSTEM.name} = '${of.targetSystem}'`;
-  return `ExecutionStatus = 'Running' AND ${MAESN_STATE.name} = 'Retrying' AND ${whose}`;
+      ? `${MAESN_STATE.name} IN ('Retrying', 'Waiting') AND ${MAESN_CONNECTION.name} = '${of.connectionId}'`
+      : `${MAESN_STATE.name} = 'Retrying' AND ${MAESN_TARGET_SYSTEM.name} = '${of.targetSystem}'`;
+  return `ExecutionStatus = 'Running' AND ${which}`;
 }
