@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgres } from '../bench/servers/postgres.js';
 import { startSandbox } from '../sandbox/index.js';
@@ -15,6 +14,7 @@ import { readConfig } from '../src/config.js';
 import { createLogger, installLogger } from '../src/logging.js';
 import { startService } from '../src/service.js';
 import type { Service } from '../src/service.js';
+import { differences, keyOf } from './differences.js';
 
 const ID = 'acme';
 const LIMIT_MS = 90_000;
@@ -101,7 +101,7 @@ function start(): Promise<Service> {
 
 /** One record is changed, one is new, one is gone. */
 function change(round: number): void {
-  const ids = account.records('items').flatMap((record) => (hasId(record) ? [record.id] : []));
+  const ids = account.records('items').map((record) => keyOf('items', record));
   account.put('items', { id: ids[0], name: `changed in round ${round}` });
   account.put('items', { id: `new-${round}`, name: `new in round ${round}` });
   account.remove('items', ids[1] ?? '');
@@ -136,17 +136,5 @@ async function converge(what: string): Promise<void> {
 }
 
 async function isSame(): Promise<boolean> {
-  const stored = await service.store.records.list({ connectionId: ID, resource: 'items', limit: 1_000_000 });
-  return isDeepStrictEqual(byId(stored.map(({ record }) => record)), byId(account.records('items')));
-}
-
-/** Through JSON: as Maesn sends them. */
-function byId(records: readonly unknown[]): unknown {
-  return JSON.parse(
-    JSON.stringify(Object.fromEntries(records.map((record) => [hasId(record) ? record.id : '', record]))),
-  );
-}
-
-function hasId(record: unknown): record is { readonly id: string } {
-  return typeof record === 'object' && record !== null && 'id' in record && typeof record.id === 'string';
+  return (await differences(service.store, { connectionId: ID, account }, ['items'])).length === 0;
 }

@@ -99,6 +99,21 @@ describe('of a target system', () => {
 });
 
 describe('of one connection', () => {
+  const ORDER = {
+    idempotencyKey: 'order-1',
+    operation: 'createInvoice',
+    body: { invoiceNumber: 'A-1' },
+  } as const;
+
+  /** Refused as long as nothing is seen to wait. */
+  const tellToRetryNow = (connectionId: string) =>
+    waitFor('it is told', async () =>
+      harness.sync.retryNow(connectionId).then(
+        () => true,
+        () => false,
+      ),
+    );
+
   it('cuts short the wait of a delivery whose receiver works again', async () => {
     receiver.answer(() => 503);
     const { connectionId } = await harness.connect({ records: { items: 5 } });
@@ -110,12 +125,7 @@ describe('of one connection', () => {
       return raw.pendingActivities?.some(({ nextAttemptScheduleTime }) => nextAttemptScheduleTime) === true;
     });
     const askedAt = Date.now();
-    await waitFor('it is told', async () =>
-      harness.sync.retryNow(connectionId).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await tellToRetryNow(connectionId);
     await waitFor('it is taken', () => receiver.taken.some(({ data }) => data.connectionId === connectionId));
     // The fourth attempt would have come after 20 seconds.
     expect(Date.now() - askedAt).toBeLessThan(15_000);
@@ -125,38 +135,20 @@ describe('of one connection', () => {
     const { connectionId, account } = await harness.connect({ records: { invoices: 5 } });
     account.fault({ operation: 'createInvoice', request: 1, times: 2, answer: { status: 429, retryAfter: 1 } });
     account.fault({ operation: 'createInvoice', request: 3, answer: { status: 429, retryAfter: 60 * 3_600 } });
-    const of = { connectionId, idempotencyKey: 'order-1' };
-    await harness.sync.write(connectionId, {
-      idempotencyKey: 'order-1',
-      operation: 'createInvoice',
-      body: { invoiceNumber: 'A-1' },
-    });
-    await waitFor('it retries', () => isRetrying(writeRecordId(of)));
-    await waitFor('it is told', async () =>
-      harness.sync.retryNow(connectionId).then(
-        () => true,
-        () => false,
-      ),
-    );
-    expect(await harness.sync.writeEnd(connectionId, 'order-1')).toMatchObject({ outcome: 'applied' });
+    await harness.sync.write(connectionId, ORDER);
+    const { idempotencyKey } = ORDER;
+    await waitFor('it retries', () => isRetrying(writeRecordId({ connectionId, idempotencyKey })));
+    await tellToRetryNow(connectionId);
+    expect(await harness.sync.writeEnd(connectionId, ORDER.idempotencyKey)).toMatchObject({ outcome: 'applied' });
     expect(account.writes).toHaveLength(1);
   });
 
   it('makes the next attempt of a write that has failed once and would wait for an hour', async () => {
     const { connectionId, account } = await harness.connect({ records: { invoices: 5 } });
     account.fault({ operation: 'createInvoice', answer: { status: 429, retryAfter: 60 * 3_600 } });
-    await harness.sync.write(connectionId, {
-      idempotencyKey: 'order-1',
-      operation: 'createInvoice',
-      body: { invoiceNumber: 'A-1' },
-    });
-    await waitFor('it is told', async () =>
-      harness.sync.retryNow(connectionId).then(
-        () => true,
-        () => false,
-      ),
-    );
-    expect(await harness.sync.writeEnd(connectionId, 'order-1')).toMatchObject({ outcome: 'applied' });
+    await harness.sync.write(connectionId, ORDER);
+    await tellToRetryNow(connectionId);
+    expect(await harness.sync.writeEnd(connectionId, ORDER.idempotencyKey)).toMatchObject({ outcome: 'applied' });
     expect(account.writes).toHaveLength(1);
   });
 });

@@ -181,11 +181,11 @@ describe('pausing', () => {
     await harness.sync.resumeSync(connectionId);
     await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Refused' });
     await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
-    // Those that are asked for at once arrive in any order.
+    // Those that are asked for at once arrive in any order; what has changed since is asked for from its own page 1.
     const pages = requestsOf(account.name)
       .slice(asked)
-      .map(({ page }) => Number(page));
-    expect(Math.min(...pages.slice(0, 5))).toBe(5);
+      .flatMap(({ page, lastModifiedAt }) => (lastModifiedAt === undefined ? [Number(page)] : []));
+    expect(Math.min(...pages)).toBe(5);
     await expectSameRecords(harness.store, connectionId, account, ['items']);
   });
 

@@ -1,11 +1,11 @@
 /** What must be true at the end, whatever has happened. Each check says what it has looked at, and what it has found. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { isDeepStrictEqual, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import type { Resource } from '../../src/client.js';
-import { RECORD_MARKER, RESOURCES, keyOf } from './workload.js';
-import type { Customer, Workload } from './workload.js';
+import { differences } from '../differences.js';
+import { RECORD_MARKER, RESOURCES } from './workload.js';
+import type { Workload } from './workload.js';
 import type { World } from './world.js';
 
 export interface Check {
@@ -14,35 +14,12 @@ export interface Check {
   readonly wrong: readonly string[];
 }
 
-/** Where the store differs from the sandbox. */
-export async function differences(world: World, { connectionId, account }: Customer): Promise<string[]> {
-  const wrong: string[] = [];
-  for (const resource of RESOURCES) {
-    const stored = await world.store.records.list({ connectionId, resource, limit: 1_000_000 });
-    const here = new Map(stored.map(({ key, record }) => [key, record]));
-    const there = new Map(account.records(resource).flatMap((record) => toEntry(resource, record)));
-    const missing = [...there.keys()].filter((key) => !here.has(key));
-    const more = [...here.keys()].filter((key) => !there.has(key));
-    const other = [...there.keys()].filter((key) => here.has(key) && !isDeepStrictEqual(here.get(key), there.get(key)));
-    for (const [what, keys] of Object.entries({
-      'not in the store': missing,
-      'in the store alone': more,
-      different: other,
-    })) {
-      if (keys.length > 0) wrong.push(`${connectionId}, ${resource}: ${keys.length} ${what}, such as ${keys[0]}`);
-    }
-  }
-  return wrong;
-}
-
-/** Through JSON: as Maesn sends them. */
-function toEntry(resource: Resource, record: unknown): [string, unknown][] {
-  const sent: unknown = JSON.parse(JSON.stringify(record));
-  return [[keyOf(resource, sent), sent]];
+export async function storeDifferences({ store }: World, customers: Workload['customers']): Promise<string[]> {
+  return (await Promise.all(customers.map((customer) => differences(store, customer, RESOURCES)))).flat();
 }
 
 export async function checkStore(world: World, { customers }: Workload): Promise<Check> {
-  const wrong = (await Promise.all(customers.map((customer) => differences(world, customer)))).flat();
+  const wrong = await storeDifferences(world, customers);
   const records = customers.flatMap(({ account }) => RESOURCES.map((resource) => account.count(resource)));
   const total = records.reduce((sum, count) => sum + count, 0);
   return {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import Table from 'cli-table3';
 import { defineCommand, runMain } from 'citty';
-import { checkBuilds, checkEvents, checkSecrets, checkStore, checkWrites, differences } from './checks.js';
+import { checkBuilds, checkEvents, checkSecrets, checkStore, checkWrites, storeDifferences } from './checks.js';
 import type { Check } from './checks.js';
 import { FAULTS } from './faults.js';
 import type { Fault } from './faults.js';
@@ -195,8 +195,8 @@ async function settle(world: World, workload: Workload, signal: AbortSignal): Pr
     );
   await untilNothingIsWrong(async () => {
     if (!(await world.ready())) return ['a process is not ready'];
-    const differ = await Promise.all(workload.customers.map((customer) => differences(world, customer)));
-    return [...differ.flat(), ...(await checkWrites(world, workload)).wrong];
+    const differ = await storeDifferences(world, workload.customers);
+    return [...differ, ...(await checkWrites(world, workload)).wrong];
   });
   // Syncs that go on have always just told something.
   if (wrong.length === 0 && !signal.aborted) {
@@ -243,7 +243,9 @@ function report(world: World, workload: Workload, rows: ReadonlyMap<Fault, Row>,
   const problems = [...rows.values()].flatMap((row) => row.problems);
   for (const problem of new Set(problems)) say(`WRONG ${problem}`);
   const good = problems.length === 0 && checks.every(({ wrong }) => wrong.length === 0);
-  say(good ? '\nAll faults were survived.' : '\nNot all is as it must be.');
+  const unreached = [...rows].flatMap(([{ name }, { injected }]) => (injected === 0 ? [name] : []));
+  const which = unreached.length === 0 ? 'All faults' : `The faults that were reached (not: ${unreached.join(', ')})`;
+  say(good ? `\n${which} were survived.` : '\nNot all is as it must be.');
   return good;
 }
 

@@ -5,6 +5,7 @@ import { signIn } from '../../demo/end-user.js';
 import type { SandboxAccount } from '../../sandbox/index.js';
 import type { Resource } from '../../src/client.js';
 import { resourceRow } from '../../src/spec/resources.js';
+import { keyOf } from '../differences.js';
 import type { Random } from './random.js';
 import { until } from './until.js';
 import type { Application, World } from './world.js';
@@ -256,12 +257,4 @@ export function createWorkload(random: Random): Workload {
 /** All of them, also when some fail: they are tried again. */
 async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
   await Promise.allSettled(items.map(act));
-}
-
-/** By what the store knows a record. */
-export function keyOf(resource: Resource, record: unknown): string {
-  const field = resourceRow(resource).key ?? 'id';
-  const key: unknown = typeof record === 'object' && record !== null ? Reflect.get(record, field) : undefined;
-  if (typeof key !== 'string') throw new TypeError(`a record of ${resource} has no ${field}`);
-  return key;
 }

@@ -109,7 +109,7 @@ export async function writePages(
 /** RS: stands in no JSON text, and separates them in a sequence of such texts (RFC 7464). */
 const SEPARATOR = '\u001E';
 
-/** Records on their way into the table, each parsed by Postgres once and by itself: a third cheaper than as one JSON array. */
+/** Records on their way into the table, each a JSON text of its own: cheaper for Postgres than the elements of one JSON array. */
 export function toTable(of: readonly MaesnRecord[]): SQL {
   const texts = of.map(({ json }) => json).join(SEPARATOR);
   const column = <Value>(value: (record: MaesnRecord) => Value) => sql.param(of.map(value));
@@ -124,7 +124,7 @@ export function toTable(of: readonly MaesnRecord[]): SQL {
 }
 
 /** A snapshot's records, as the elements of a JSON array: it is written once all of it is there. */
-export function toRows(of: readonly MaesnRecord[]): string {
+function toRows(of: readonly MaesnRecord[]): string {
   return of.map(toRow).join(',');
 }
 
