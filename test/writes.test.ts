@@ -435,6 +435,13 @@ describe('many writes', () => {
       });
       expect(created(account)).toHaveLength(BULK);
       expect(new Set(created(account).map(({ record }) => record['reference'])).size).toBe(BULK);
+      // The last ones are told after the batch: it goes by what the store says.
+      const ended = await harness.store.writes.list({ connectionId, states: ['ended'], limit: BULK + 1 });
+      expect(ended).toHaveLength(BULK);
+      await waitFor('the end of each is told', async () => {
+        const keys = new Set((await readAllEvents(connectionId)).map(({ data }) => data['idempotencyKey']));
+        return ended.every(({ idempotencyKey }) => keys.has(idempotencyKey));
+      });
       const told = await readAllEvents(connectionId);
       const times = (type: string) => told.filter((event) => event.type === type).length;
       expect(times('connection.reauthorization_required')).toBe(1);
