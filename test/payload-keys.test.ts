@@ -138,7 +138,13 @@ describe('a sync that runs', () => {
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await withKeys([LOST], async ({ sync }) => {
       await sync.startSync(connectionId, { resources: ['items'] });
-      await waitFor('it waits', async () => (await stateOf(sync, connectionId)) === 'AwaitingReauthorization');
+      // Its state says so before the one that it waits for has begun.
+      await waitFor('it waits', async () => {
+        const { status } = await sync.connection(connectionId);
+        return (
+          status === 'awaiting_reauthorization' && (await stateOf(sync, connectionId)) === 'AwaitingReauthorization'
+        );
+      });
     });
     await withKeys([A], async ({ sync, temporal }) => {
       await sync.reauthorized(connectionId, account.reconnect());
