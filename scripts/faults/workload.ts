@@ -220,8 +220,9 @@ export function createWorkload(random: Random): Workload {
       let missing: string[] = [];
       const arrived = await until(async () => {
         missing = ['the store'];
+        // One that was deleted since has come through, too.
         const rows = await here().query(
-          `select connection_id from maesn_sync.records where resource = 'items' and key = '${probe}' and deleted_at is null`,
+          `select connection_id from maesn_sync.records where resource = 'items' and key = '${probe}'`,
         );
         const [write] = await here().query(
           `select state from maesn_sync.writes where connection_id = '${order.connectionId}' and idempotency_key = '${order.key}'`,
