@@ -61,7 +61,7 @@ async function keep(resource: Resource, values: readonly unknown[]): Promise<str
   const { connectionId: id } = await harness.connect({ records: {} });
   const of = { connectionId: id, resource };
   await beginWalk(harness.store, of);
-  const records = parseRecords(resource, values, 0);
+  const records = parseRecords(resource, { records: values }, 0);
   await savePages(harness.store, { ...of, records });
   return id;
 }

@@ -208,7 +208,7 @@ describe('a record', () => {
     const { store } = harness;
     const walk = { connectionId, resource: RESOURCE, walkId: 'late' } as const;
     await store.walks.begin({ ...walk, now: new Date(), fullEveryMs: 1 });
-    const old = { key, parentKey: null, json: JSON.stringify({ id: key }), hash: 'old', problems: null };
+    const old = { key, parentKey: null, json: Buffer.from(JSON.stringify({ id: key })), hash: 'old', problems: null };
     const page = { page: 1, pages: 1, keys: [key], totalPages: 9, totalRecords: 900, last: false };
     const write = (modifiedAt: Date | null) =>
       store.walks.savePages({

@@ -94,6 +94,7 @@ describe('a list', () => {
     await expect(client.list(list)).resolves.toEqual({
       kind: 'page',
       records: [{ id: '1' }],
+      texts: [Buffer.from('{"id":"1"}')],
       pagination,
       warnings: ['slow today'],
     });

@@ -29,7 +29,7 @@ const save = (connectionId: string, page: number, values: readonly unknown[], la
     resource: 'invoices',
     walkId,
     page,
-    records: parseRecords('invoices', values, 0),
+    records: parseRecords('invoices', { records: values }, 0),
     totalPages: 9,
     totalRecords: 900,
     last,
@@ -162,7 +162,7 @@ describe('a walk', () => {
       const of = { connectionId: id, resource: 'trialBalance', walkId } as const;
       const { walkSince } = await beginWalk(store, of);
       expect(walkSince).toBeNull();
-      const records = parseRecords('trialBalance', values, 0);
+      const records = parseRecords('trialBalance', { records: values }, 0);
       await savePages(store, { ...of, records });
       const kept = await store.records.list({ connectionId: id, resource: 'trialBalance', limit: 10 });
       return kept.map(({ record }) => record);

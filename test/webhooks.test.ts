@@ -433,7 +433,7 @@ describe('a deletion', () => {
         const record = {
           key: 'a',
           parentKey: null,
-          json: '{"invoiceId":"a"}',
+          json: Buffer.from('{"invoiceId":"a"}'),
           modifiedAt: null,
           hash: 'h',
           problems: null,

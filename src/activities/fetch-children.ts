@@ -16,9 +16,9 @@ const MAX_NOT_FOUND = 5;
 /** How many keys of parents are read from the store at once. */
 const PARENTS_AHEAD = 200;
 
-type Children = Pick<FetchedPage, 'records' | 'warnings'>;
+type Children = Pick<FetchedPage, 'records' | 'texts' | 'warnings'>;
 
-const NO_CHILDREN: Children = { records: [], warnings: [] };
+const NO_CHILDREN: Children = { records: [], texts: [], warnings: [] };
 
 export interface FetchChildrenOptions extends Omit<Asking, 'signal'> {
   readonly store: Store;
@@ -44,13 +44,15 @@ export function createFetchChildren(options: FetchChildrenOptions): WalkPagesInp
   /** `undefined`: time is up while a task is running; the parent is asked again. */
   async function fetchAll(parentKey: string, signal: AbortSignal): Promise<Children | undefined> {
     const records: unknown[] = [];
+    const texts: (Buffer | undefined)[] = [];
     const warnings: string[] = [];
     for (let page = 1; ; page += 1) {
       const fetched = await fetchOne(parentKey, page, signal);
       if (fetched === undefined) return undefined;
       records.push(...fetched.records);
+      texts.push(...fetched.records.map((_, index) => fetched.texts[index]));
       warnings.push(...fetched.warnings);
-      if (fetched.last) return { records, warnings };
+      if (fetched.last) return { records, texts, warnings };
     }
   }
 

@@ -14,6 +14,8 @@ import type { Sender } from './send.js';
 
 export interface FetchedPage {
   readonly records: readonly unknown[];
+  /** Of each record, as far as it is known, the text that it came in. */
+  readonly texts: readonly (Buffer | undefined)[];
   readonly totalPages: number | null;
   readonly totalRecords: number | null;
   /** Whether the walk ends with this page. */
@@ -135,12 +137,13 @@ function toQuery({
 /** Maesn's own count of pages is believed where there is one; without it, a page that is not full is the last. */
 function toPage(
   { wanted: { resource, page }, pageLimit }: FetchPageInput,
-  { records, pagination, warnings }: Extract<ListAnswer, { kind: 'page' }>,
+  { records, texts, pagination, warnings }: Extract<ListAnswer, { kind: 'page' }>,
 ): FetchedPage {
   const totalPages = pagination?.totalPages ?? null;
   const endReached = totalPages === null ? records.length !== pageLimit : page >= totalPages;
   return {
     records,
+    texts,
     totalPages,
     totalRecords: pagination?.total ?? null,
     warnings,

@@ -155,9 +155,9 @@ function sinceOf({ phase, passStartedAt, walkSince }: Cursor): Date | null {
 /** All that can be done while the database writes the pages before it. Where records have no key, theirs is their position, known only then. */
 function parseAhead(resource: Resource, fetched: FetchedPage): FetchedPage {
   if (resourceRow(resource).key === null) return fetched;
-  const parsed = parseRecords(resource, fetched.records, 0, fetched.parentKey);
+  const parsed = parseRecords(resource, fetched, 0, fetched.parentKey);
   // What they were parsed from is not kept: it is most of the memory.
-  return { ...fetched, records: [], parsed };
+  return { ...fetched, records: [], texts: [], parsed };
 }
 
 /** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */
@@ -166,8 +166,9 @@ function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
   const byKey = new Map<string, MaesnRecord>();
   const keys: string[] = [];
   let { fingerprint } = cursor;
-  for (const { records, parentKey, parsed: ahead } of pages) {
-    const parsed = ahead ?? parseRecords(resource, records, cursor.records + keys.length, parentKey);
+  for (const page of pages) {
+    const { parentKey, parsed: ahead } = page;
+    const parsed = ahead ?? parseRecords(resource, page, cursor.records + keys.length, parentKey);
     keys.push(...parsed.map(({ key }) => key));
     fingerprint = fingerprintOf(fingerprint, parsed);
     for (const record of parsed) {

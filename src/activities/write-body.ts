@@ -42,6 +42,6 @@ export function toRecord(
   const one: unknown = Array.isArray(data) && data.length === 1 ? data[0] : data;
   if (resource === null || several || typeof one !== 'object' || one === null || Array.isArray(one)) return undefined;
   const parentKey = isChild(resource) && parameter !== undefined ? parameters[parameter] : undefined;
-  const [record] = parseRecords(resource, [one], 0, parentKey);
+  const [record] = parseRecords(resource, { records: [one] }, 0, parentKey);
   return record === undefined || /(?:^|\/)hash:/.test(record.key) ? undefined : record;
 }

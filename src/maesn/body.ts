@@ -1,8 +1,14 @@
-import { isAscii } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
+
+export interface Body {
+  /** UTF-8, also where what came was not. */
+  readonly bytes: Buffer;
+  readonly text: string;
+}
 
 /** Reads a body up to a limit; `undefined` when it is longer, with the rest left unread. */
-export async function readBody(response: Response, maxBytes: number): Promise<string | undefined> {
-  if (response.body === null) return '';
+export async function readBody(response: Response, maxBytes: number): Promise<Body | undefined> {
+  if (response.body === null) return { bytes: Buffer.alloc(0), text: '' };
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body) {
@@ -13,5 +19,7 @@ export async function readBody(response: Response, maxBytes: number): Promise<st
   }
   const body = Buffer.concat(chunks);
   // Most are, and need no decoding.
-  return isAscii(body) ? body.toString('latin1') : new TextDecoder().decode(body);
+  if (isAscii(body)) return { bytes: body, text: body.toString('latin1') };
+  const text = new TextDecoder().decode(body);
+  return { bytes: isUtf8(body) ? body : Buffer.from(text), text };
 }

@@ -6,6 +6,7 @@ import { classifyStatus } from '../spec/error-guide.js';
 import type { FailureType } from '../spec/error-guide.js';
 import { parseRetryAfter } from '../spec/retry.js';
 import { readBody } from './body.js';
+import type { Body } from './body.js';
 import {
   parseErrorBody,
   parseListAnswer,
@@ -108,7 +109,7 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
   const fetch = options.fetch ?? globalThis.fetch;
 
   /** The body of an answer that is none of the guide's failures. */
-  async function send(request: SentRequest): Promise<{ readonly status: number; readonly body: string }> {
+  async function send(request: SentRequest): Promise<{ readonly status: number; readonly body: Body }> {
     const { method, path, accountKey, content } = request;
     const name = `${method} ${path}`;
     const fail = (type: FailureType, reason: string, more: Partial<MaesnFailure> = {}) =>
@@ -117,7 +118,7 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
 
     let response: Response;
-    let body: string | undefined;
+    let body: Body | undefined;
     try {
       response = await fetch(toUrl(options.baseUrl, request), {
         method,
@@ -146,7 +147,7 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     const about = { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     if (!response.ok) {
       // Maesn may quote what it was sent: no key may travel on in a failure.
-      const quoted = withoutKeys(body ?? '', accountKey);
+      const quoted = withoutKeys(body?.text ?? '', accountKey);
       throw fail(classifyStatus(status), `answered ${status}`, { ...about, ...parseErrorBody(parseJson(quoted)) });
     }
     if (body === undefined) {
@@ -173,15 +174,19 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
     return { ...answer, warnings: answer.warnings.map((warning) => withoutKeys(warning, accountKey)) };
   }
 
-  async function sendForJson(request: SentRequest): Promise<unknown> {
+  async function sendForJson(request: SentRequest): Promise<{ readonly json: unknown; readonly bytes: Buffer }> {
     const { status, body } = await send(request);
-    const json = parseJson(body);
-    if (json !== undefined) return json;
-    throw invalid(request, `answered ${status} with ${describeBody(body)}`, status);
+    const json = parseJson(body.text);
+    if (json !== undefined) return { json, bytes: body.bytes };
+    throw invalid(request, `answered ${status} with ${describeBody(body.text)}`, status);
   }
 
-  async function sendAndParse<T>(request: SentRequest, parse: (json: unknown) => T | undefined): Promise<T> {
-    const parsed = parse(await sendForJson(request));
+  async function sendAndParse<T>(
+    request: SentRequest,
+    parse: (json: unknown, bytes: Buffer) => T | undefined,
+  ): Promise<T> {
+    const { json, bytes } = await sendForJson(request);
+    const parsed = parse(json, bytes);
     if (parsed !== undefined) return parsed;
     throw invalid(request, 'answered JSON that is not the envelope expected here');
   }
@@ -216,7 +221,7 @@ export function createMaesnClient(options: MaesnClientOptions): MaesnClient {
             }
           : { method, path, content: { callBackUrl: callbackUrl, webhookCallbackUrl, ...rest, includeSignature } };
       const { body } = await send(request);
-      const url = parseLoginUrl(body);
+      const url = parseLoginUrl(body.text);
       if (url === undefined) throw invalid(request, 'answered something that is not the URL of a login page');
       return url;
     },

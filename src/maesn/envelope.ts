@@ -1,5 +1,6 @@
 /** What Maesn wraps every answer in: `{ meta, data, errors, rawData }`, read as tolerantly as it is documented. */
 import { z } from 'zod';
+import { listedTexts } from './listed-texts.js';
 
 const count = z.number().int().nonnegative().optional().catch(undefined);
 
@@ -32,18 +33,20 @@ export type ListAnswer =
   | {
       readonly kind: 'page';
       readonly records: readonly unknown[];
+      /** Of each record, as far as it is known, the text that it came in. */
+      readonly texts: readonly (Buffer | undefined)[];
       readonly pagination: Pagination;
       readonly warnings: readonly string[];
     }
   | { readonly kind: 'task'; readonly taskId: string };
 
-/** `undefined`: not an envelope that holds a list. */
-export function parseListAnswer(json: unknown): ListAnswer | undefined {
+/** `body`: what `json` was parsed from. `undefined`: not an envelope that holds a list. */
+export function parseListAnswer(json: unknown, body: Buffer): ListAnswer | undefined {
   const parsed = envelope.safeParse(json);
   if (!parsed.success) return undefined;
   const { data, meta: about } = parsed.data;
   const records = list.safeParse(data);
-  if (records.success) return toPage(records.data, about);
+  if (records.success) return toPage(records.data, about, listedTexts(body));
   const started = startedTask.safeParse(data);
   return started.success ? { kind: 'task', taskId: started.data.taskId } : undefined;
 }
@@ -69,8 +72,18 @@ export function parseTaskAnswer(json: unknown): TaskAnswer | undefined {
   return records.success ? toPage(records.data, parsed.data.meta) : undefined;
 }
 
-function toPage(records: readonly unknown[], about: z.infer<typeof meta>): Extract<ListAnswer, { kind: 'page' }> {
-  return { kind: 'page', records, pagination: about?.pagination, warnings: about?.warnings ?? [] };
+function toPage(
+  records: readonly unknown[],
+  about: z.infer<typeof meta>,
+  texts: readonly (Buffer | undefined)[] = [],
+): Extract<ListAnswer, { kind: 'page' }> {
+  return {
+    kind: 'page',
+    records,
+    texts: texts.length === records.length ? texts : [],
+    pagination: about?.pagination,
+    warnings: about?.warnings ?? [],
+  };
 }
 
 /** What a write is answered with: what was written, as far as it is told, or the task that will write it. */

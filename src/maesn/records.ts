@@ -9,8 +9,8 @@ export interface MaesnRecord {
   readonly key: string;
   /** Of children: the key of the record that they belong to. */
   readonly parentKey: string | null;
-  /** The record as JSON text that Postgres accepts. */
-  readonly json: string;
+  /** The record as JSON that Postgres accepts, in UTF-8. */
+  readonly json: Buffer;
   readonly modifiedAt: Date | null;
   /** SHA-256 of `json`, base64url. */
   readonly hash: string;
@@ -30,6 +30,12 @@ export const isoDate = isoText.transform(
   (text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`),
 );
 
+export interface Listed {
+  readonly records: readonly unknown[];
+  /** Of each, as far as it is known, the text that it came in; see `listed-texts.ts`. */
+  readonly texts?: readonly (Buffer | undefined)[];
+}
+
 /**
  * Parses a page. `offset`: how many records of the walk came before it; a record of a resource without key is
  * known by its position. `parentKey`: of children, whose they are. The last record of a key wins, as it would if they
@@ -37,22 +43,28 @@ export const isoDate = isoText.transform(
  */
 export function parseRecords(
   resource: Resource,
-  values: readonly unknown[],
+  { records, texts = [] }: Listed,
   offset: number,
   parentKey?: string,
 ): MaesnRecord[] {
   const byKey = new Map<string, MaesnRecord>();
-  for (const [index, value] of values.entries()) {
-    const record = parseRecord(resource, value, offset + index, parentKey);
+  for (const [index, value] of records.entries()) {
+    const record = parseRecord(resource, value, texts[index], offset + index, parentKey);
     byKey.set(record.key, record);
   }
   return [...byKey.values()];
 }
 
-function parseRecord(resource: Resource, value: unknown, position: number, parentKey: string | undefined): MaesnRecord {
+function parseRecord(
+  resource: Resource,
+  value: unknown,
+  text: Buffer | undefined,
+  position: number,
+  parentKey: string | undefined,
+): MaesnRecord {
   const row = resourceRow(resource);
   const problems: string[] = [];
-  const json = toStorableJson(value, problems);
+  const json = text ?? Buffer.from(toStorableJson(value, problems));
   const hash = digest('sha256', json, 'base64url');
 
   const fields = isObject(value) ? value : undefined;

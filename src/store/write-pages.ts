@@ -107,14 +107,14 @@ export async function writePages(
 }
 
 /** RS: stands in no JSON text, and separates them in a sequence of such texts (RFC 7464). */
-const SEPARATOR = '\u001E';
+const SEPARATOR = Buffer.from('\u001E');
 
-/** Records on their way into the table, each a JSON text of its own: cheaper for Postgres than the elements of one JSON array. */
+/** Records on their way into the table, each a JSON text of its own: cheaper for Postgres than the elements of one JSON array. Bytes are sent as they are. */
 export function toTable(of: readonly MaesnRecord[]): SQL {
-  const texts = of.map(({ json }) => json).join(SEPARATOR);
+  const texts = Buffer.concat(of.flatMap(({ json }, index) => (index === 0 ? [json] : [SEPARATOR, json])));
   const column = <Value>(value: (record: MaesnRecord) => Value) => sql.param(of.map(value));
   return sql`unnest(
-      string_to_array(${texts}, ${SEPARATOR}),
+      string_to_array(convert_from(${texts}::bytea, 'UTF8'), ${SEPARATOR.toString()}),
       ${column(({ key }) => key)}::text[],
       ${column(({ parentKey }) => parentKey)}::text[],
       ${column(({ modifiedAt }) => modifiedAt?.toISOString() ?? null)}::timestamptz[],
@@ -134,7 +134,7 @@ function toRows(of: readonly MaesnRecord[]): string {
  */
 function toRow({ key, parentKey, json, modifiedAt, hash, problems }: MaesnRecord): string {
   const about = JSON.stringify({ key, parent_key: parentKey, modified_at: modifiedAt, hash, problems });
-  return `${about.slice(0, -1)},"record":${json}}`;
+  return `${about.slice(0, -1)},"record":${json.toString()}}`;
 }
 
 export const ROW = sql`as page (key text, parent_key text, record jsonb, modified_at timestamptz, hash text, problems jsonb)`;
