@@ -1,5 +1,5 @@
 /** How a pass over a list ends: in another one, or in the end of its walk, with deletes and all. */
-import { and, eq, gte, isNull, like, notExists, sql } from 'drizzle-orm';
+import { and, eq, gte, isNotNull, isNull, like, notExists, sql } from 'drizzle-orm';
 import { snapshotKey } from '../maesn/records.js';
 import { MAX_PASSES, isCollapse, judgePass } from '../spec/completeness.js';
 import { resourceRow } from '../spec/resources.js';
@@ -33,23 +33,29 @@ export const COMPLETED = { completedAt: sql`now()`, watermark: sql`${cursors.wal
 /** The list has been read to its end. */
 export async function endPass(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
   if (cursor.phase === 'changes') {
-    return (await stoodStill(tx, of, cursor))
-      ? endWalk(tx, of, cursor, true, maximumShare)
-      : readAgain(tx, of, cursor, maximumShare);
+    const { gone, held, came } = await compareWithListed(tx, of, cursor);
+    // What came since the pass began can have covered up for something that slid past it.
+    return cursor.totalChanged || came > 0
+      ? readAgain(tx, of, cursor, maximumShare)
+      : endWalk(tx, of, cursor, { verified: true, gone, held }, maximumShare);
   }
   const { pages, records: read, totalRecords: total, totalChanged, fingerprint, previousFingerprint } = cursor;
   const { incremental, key } = resourceRow(of.resource);
   const duplicates = pages <= 1 || key === null ? 0 : await countDuplicates(tx, of);
   const evidence = { pages, read, total, totalChanged, duplicates, fingerprint, previousFingerprint, incremental };
   const judgement = judgePass(evidence);
-  if (judgement === 'complete') return endWalk(tx, of, cursor, true, maximumShare);
+  if (judgement === 'complete') {
+    const { gone, held } =
+      cursor.walkSince === null && key !== null ? await compareWithListed(tx, of, cursor) : NO_DIFFERENCE;
+    return endWalk(tx, of, cursor, { verified: true, gone, held }, maximumShare);
+  }
   if (judgement === 'read again') return readAgain(tx, of, cursor, maximumShare);
   const changes = { phase: 'changes', nextPage: 1, totalPages: null, totalRecords: null } as const;
   return only(await tx.update(cursors).set(changes).where(at(of)).returning());
 }
 
 async function readAgain(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
-  if (cursor.pass >= MAX_PASSES) return endWalk(tx, of, cursor, false, maximumShare);
+  if (cursor.pass >= MAX_PASSES) return endWalk(tx, of, cursor, { verified: false, ...NO_DIFFERENCE }, maximumShare);
   const changes = { ...NEW_PASS, pass: cursor.pass + 1, previousFingerprint: cursor.fingerprint };
   return only(await tx.with(forgetPages(tx, of)).update(cursors).set(changes).where(at(of)).returning());
 }
@@ -86,27 +92,43 @@ async function countDuplicates(tx: Database, of: WalkOf): Promise<number> {
   return counted?.duplicates ?? 0;
 }
 
+interface Compared {
+  /** Records that the pass has not seen, of a list of everything. */
+  readonly gone: number;
+  /** Of how many. */
+  readonly held: number;
+  /** Records that came while the pass was under way. */
+  readonly came: number;
+}
+
+const NO_DIFFERENCE: Compared = { gone: 0, held: 0, came: 0 };
+
 /**
- * Whether nothing that came since the pass began can have covered up for something that slid past it. In a list of everything
- * that is a new record; in a list of what has changed, any change. `changes` reaches back further than the pass, because
+ * The store and what the pass has seen. What came can have covered up for something that slid past the pass: in a list of
+ * everything a new record, in a list of what has changed any change. `changes` reaches back further than the pass, because
  * clocks differ: of what it lists, every record must have been on the pages, too.
  */
-async function stoodStill(tx: Database, of: WalkOf, cursor: Cursor): Promise<boolean> {
-  if (cursor.totalChanged) return false;
+async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Promise<Compared> {
+  const isFull = cursor.walkSince === null;
   const listed = listedBy(tx, of);
   // The dates of records are no finer.
   const changed = sql`${records.modifiedAt} >= date_trunc('milliseconds', ${cursors.passStartedAt})`;
   const added = sql`${records.addedAt} >= ${cursors.passStartedAt}`;
-  const came = cursor.walkSince === null ? sql`(${added} and (${listed.onChanges} or ${changed}))` : changed;
-  const [found] = await tx
+  const came = isFull ? sql`(${added} and (${listed.onChanges} or ${changed}))` : changed;
+  const isHeld = sql`${records.deletedAt} is null`;
+  const [compared] = await tx
     .with(listed)
-    .select({ key: records.key })
+    .select({
+      gone: sql<number>`(count(*) filter (where ${isHeld} and ${listed.key} is null))::int`,
+      held: sql<number>`(count(*) filter (where ${isHeld}))::int`,
+      came: sql<number>`(count(*) filter (where ${listed.key} is not null and (${came} or not ${listed.onPages})))::int`,
+    })
     .from(records)
-    .innerJoin(listed, eq(listed.key, records.key))
+    .leftJoin(listed, eq(listed.key, records.key))
     .innerJoin(cursors, at(of))
-    .where(and(ofResource(of), sql`(${came} or not ${listed.onPages})`))
-    .limit(1);
-  return found === undefined;
+    // Next to the changes, all others do not matter: an inner join.
+    .where(and(ofResource(of), isFull ? undefined : isNotNull(listed.key)));
+  return compared ?? NO_DIFFERENCE;
 }
 
 function ofResource({ connectionId, resource }: WalkOf) {
@@ -117,12 +139,11 @@ async function endWalk(
   tx: Database,
   of: WalkOf,
   cursor: Cursor,
-  verified: boolean,
+  { verified, gone, held }: { readonly verified: boolean } & Pick<Compared, 'gone' | 'held'>,
   maximumShare: number,
 ): Promise<Cursor> {
   if (resourceRow(of.resource).key === null) await replaceSnapshot(tx, of, cursor.records);
   else if (verified && cursor.walkSince === null) {
-    const { gone, held } = await countGone(tx, of);
     if (isCollapse(gone, held, maximumShare)) return withhold(tx, of, gone, held);
     if (gone > 0) await deleteGone(tx, of);
     return complete(tx, of, { verified, deleted: gone });
@@ -163,20 +184,6 @@ async function replaceSnapshot(tx: Database, of: WalkOf, total: number): Promise
     isChanged: sql`${records.hash} <> excluded.hash`,
   });
   await tx.delete(records).where(and(ofResource(of), like(records.key, 'row:%'), gte(records.key, snapshotKey(total))));
-}
-
-async function countGone(tx: Database, of: WalkOf) {
-  const listed = listedBy(tx, of);
-  const [counted] = await tx
-    .with(listed)
-    .select({
-      gone: sql<number>`(count(*) filter (where ${listed.key} is null))::int`,
-      held: sql<number>`count(*)::int`,
-    })
-    .from(records)
-    .leftJoin(listed, eq(listed.key, records.key))
-    .where(and(ofResource(of), isNull(records.deletedAt)));
-  return counted ?? { gone: 0, held: 0 };
 }
 
 /** Marks what the pass has not seen. Answers how many records these are. */

@@ -161,7 +161,6 @@ export const records = schema.table(
   },
   (table) => [
     primaryKey({ columns: [table.connectionId, table.resource, table.key] }),
-    index().on(table.connectionId, table.resource, table.modifiedAt),
     index('records_children')
       .on(table.connectionId, table.resource, table.parentKey)
       .where(sql`parent_key is not null`),

@@ -46,8 +46,35 @@ export async function writePages(
   input: SavePagesInput,
   isSnapshot: boolean,
 ): Promise<Cursor | undefined> {
+  const { moved, noted } = moveCursor(db, input, isSnapshot);
+  const isChildren = input.parents !== undefined;
+  if (isSnapshot || input.records.length === 0) {
+    return (await (isChildren ? db.with(moved) : db.with(moved, noted)).select().from(moved))[0];
+  }
+  const written = db.$with('written').as(
+    upsert(db, input, {
+      from: sql`${toTable(input.records)} where exists (select from moved)`,
+      walkStartedAt: sql`(select walk_started_at from moved)`,
+      isChanged: IS_NEWER,
+    }),
+  );
+  const statement = isChildren ? db.with(moved, written) : db.with(moved, noted, written);
+  return (await statement.select().from(moved))[0];
+}
+
+/** None goes back to an older version. */
+const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`;
+
+/**
+ * Commits before the disk has confirmed it: records and cursor are in one transaction, so what a server that crashes had not
+ * yet on its disk is asked for again. With the last page of a pass, everything before it is confirmed, too.
+ */
+const WITHOUT_WAITING = sql`and set_config('synchronous_commit', 'off', true) is not null`;
+
+/** The parts of a statement that move the cursor behind pages, and note what was on them. */
+function moveCursor(db: Database, input: SavePagesInput, isSnapshot: boolean) {
   const { connectionId, resource, walkId, pass, phase, page, pages, totalPages, totalRecords, keys } = input;
-  const { totalChanged = false, fingerprint = null } = input;
+  const { totalChanged = false, fingerprint = null, last } = input;
   const isWalk = phase === 'pages';
   const flagged = isWalk ? input.records.filter(({ problems }) => problems !== null).length : 0;
   const moved = db.$with('moved').as(
@@ -86,24 +113,11 @@ export async function writePages(
       .select(
         sql`select ${connectionId}, ${resource}, ${phase}, ${page}::int, ${JSON.stringify(keys)}::jsonb,
               ${isSnapshot ? `[${toRows(input.records)}]` : null}::jsonb
-            where exists (select from moved)`,
+            where exists (select from moved) ${last ? sql`` : WITHOUT_WAITING}`,
       )
       .returning({ page: passPages.page }),
   );
-  const isChildren = input.parents !== undefined;
-  if (isSnapshot || input.records.length === 0) {
-    return (await (isChildren ? db.with(moved) : db.with(moved, noted)).select().from(moved))[0];
-  }
-  const written = db.$with('written').as(
-    upsert(db, input, {
-      from: sql`${toTable(input.records)} where exists (select from moved)`,
-      walkStartedAt: sql`(select walk_started_at from moved)`,
-      // None goes back to an older version.
-      isChanged: sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`,
-    }),
-  );
-  const statement = isChildren ? db.with(moved, written) : db.with(moved, noted, written);
-  return (await statement.select().from(moved))[0];
+  return { moved, noted };
 }
 
 /** RS: stands in no JSON text, and separates them in a sequence of such texts (RFC 7464). */
@@ -112,15 +126,24 @@ const SEPARATOR = Buffer.from('\u001E');
 /** Records on their way into the table, each a JSON text of its own: cheaper for Postgres than the elements of one JSON array. Bytes are sent as they are. */
 export function toTable(of: readonly MaesnRecord[]): SQL {
   const texts = Buffer.concat(of.flatMap(({ json }, index) => (index === 0 ? [json] : [SEPARATOR, json])));
-  const column = <Value>(value: (record: MaesnRecord) => Value) => sql.param(of.map(value));
-  return sql`unnest(
-      string_to_array(convert_from(${texts}::bytea, 'UTF8'), ${SEPARATOR.toString()}),
-      ${column(({ key }) => key)}::text[],
-      ${column(({ parentKey }) => parentKey)}::text[],
-      ${column(({ modifiedAt }) => modifiedAt?.toISOString() ?? null)}::timestamptz[],
-      ${column(({ hash }) => hash)}::text[],
-      ${column(({ problems }) => (problems === null ? null : JSON.stringify(problems)))}::text[]
+  const column = (value: (record: MaesnRecord) => string | null) => sql`${toTextArray(of.map(value))}`;
+  // Of `string_to_array` the planner would want to know how long it becomes, and call it for that.
+  return sql`rows from (
+      string_to_table(convert_from(${texts}::bytea, 'UTF8'), ${SEPARATOR.toString()}),
+      unnest(
+        ${column(({ key }) => key)}::text[],
+        ${column(({ parentKey }) => parentKey)}::text[],
+        ${column(({ modifiedAt }) => modifiedAt?.toISOString() ?? null)}::timestamptz[],
+        ${column(({ hash }) => hash)}::text[],
+        ${column(({ problems }) => (problems === null ? null : JSON.stringify(problems)))}::text[]
+      )
     ) as page (record, key, parent_key, modified_at, hash, problems)`;
+}
+
+/** As Postgres writes an array of texts: the driver would build it up from pieces that are to be put together later. */
+function toTextArray(texts: readonly (string | null)[]): string {
+  const quoted = texts.map((text) => (text === null ? 'NULL' : `"${text.replaceAll(/["\\]/g, '\\$&')}"`));
+  return `{${quoted.join(',')}}`;
 }
 
 /** A snapshot's records, as the elements of a JSON array: it is written once all of it is there. */

@@ -1,0 +1,1 @@
+DROP INDEX "maesn_sync"."records_connection_id_resource_modified_at_index";
