@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
-import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection, State, WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.js';
 import { eventReceiver, reauthorizationTimes, requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { serveHealth } from './health.js';
+import { endLostAttempts } from './lost-attempts.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import type { MaesnClient } from './maesn/client.js';
 import { createDataConverter } from './payloads/data-converter.js';
@@ -45,7 +46,7 @@ const KEEP_EVENTS_FOR_MS = 30 * 86_400_000;
 export async function createSyncWorker(options: SyncWorkerOptions): Promise<Worker> {
   const { config, connection, namespace, temporal, store, maesn, tracing } = options;
   const taskQueue = config.MAESN_SYNC_TASK_QUEUE;
-  return Worker.create({
+  const worker = await Worker.create({
     connection,
     namespace,
     taskQueue,
@@ -85,7 +86,11 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     // An Activity that hangs must not keep the process for ever: two requests' time, then it is left behind.
     shutdownForceTime: config.MAESN_SYNC_SHUTDOWN_GRACE + 2 * config.MAESN_TIMEOUT,
   });
+  void endLostAttempts({ store, temporal, isOver: () => IS_OVER.has(worker.getState()) });
+  return worker;
 }
+
+const IS_OVER: ReadonlySet<State> = new Set<State>(['STOPPING', 'DRAINING', 'DRAINED', 'STOPPED', 'FAILED']);
 
 /** Workflows wait for weeks: they go on under the newest build, which must replay them (docs/decisions.md). */
 function versioning({

@@ -99,7 +99,7 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was 
     MAESN_BASE_URL: sandbox.url,
     MAESN_SYNC_TASK_QUEUE: taskQueue,
   };
-  // Virtual time skips the delays before the retries; the heartbeat time-outs before them are real.
+  // Virtual time skips the delays before the retries.
   const temporal: Client = createSkippingClient({ connection });
   const handle = await temporal.workflow.start('syncConnection', {
     workflowId: `sync/${connectionId}`,
@@ -121,6 +121,11 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was 
   const gone = once(worker, 'exit');
   worker.send('stop');
   expect(await gone).toEqual([0, null]);
+
+  // Nobody has waited for heartbeats that do not come.
+  const { events } = await handle.fetchHistory();
+  const lastFailures = events?.flatMap(({ activityTaskStartedEventAttributes: started }) => started?.lastFailure ?? []);
+  expect(lastFailures?.map(({ applicationFailureInfo: info }) => info?.type)).toEqual(['WorkerLost']);
 
   const pages = ofTheList(requests()).map(({ page }) => Number(page ?? 0));
   expect(new Set(pages).size).toBe(PAGES);

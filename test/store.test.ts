@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRecords } from '../src/maesn/records.js';
 import { createSealing } from '../src/store/sealing.js';
 import type { Store } from '../src/store/index.js';
-import { openTestStore } from './support/store.js';
+import { openPostgres } from '../src/store/database.js';
+import { createStore } from '../src/store/index.js';
+import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
+import { waitFor } from './support/wait.js';
 import { beginWalk, savePages } from './support/walks.js';
 
 let store: Store;
@@ -169,6 +172,45 @@ describe('a walk', () => {
     };
     expect(await walk('run-1', [{ a: 1 }, { a: 2 }, { a: 2 }])).toEqual([{ a: 1 }, { a: 2 }, { a: 2 }]);
     expect(await walk('run-2', [{ a: 3 }])).toEqual([{ a: 3 }]);
+  });
+});
+
+describe('an attempt to walk', () => {
+  it('is found when its process is gone, and not before, and is taken once', async () => {
+    const here = await openTestStore();
+    const sealing = createSealing(TEST_SEALING_KEY);
+    await here.store.connections.add({ connectionId: 'acme', targetSystem: 'xero', accountKey: 'key' }, 'test');
+    await beginWalk(here.store, { connectionId: 'acme', resource: 'items', taskToken: 'mine' });
+    // Embedded, no other process has the database open: whatever is of another one is of one that has ended.
+    const other =
+      here.databaseUrl === undefined ? { ...here.database, process: 'ended' } : await openPostgres(here.databaseUrl);
+    const elsewhere = createStore(other, sealing);
+    await beginWalk(elsewhere, { connectionId: 'acme', resource: 'bills', taskToken: 'theirs' });
+    await beginWalk(elsewhere, { connectionId: 'acme', resource: 'customers' });
+    const done = { connectionId: 'acme', resource: 'creditNotes', taskToken: 'done' } as const;
+    await beginWalk(elsewhere, done);
+    await savePages(elsewhere, { ...done, records: [] });
+
+    const lost = { connectionId: 'acme', resource: 'bills', taskToken: 'theirs' } as const;
+    if (here.databaseUrl !== undefined) {
+      const dead = createStore({ ...here.database, process: 'ended' }, sealing);
+      await beginWalk(dead, { connectionId: 'acme', resource: 'invoices', taskToken: 'dead' });
+      // Postgres may have been started a moment ago.
+      const found = await waitFor('it is found', async () => (await here.store.attempts.lost()).at(0));
+      expect(found.taskToken).toBe('dead');
+      expect(await here.store.attempts.lost()).toHaveLength(1);
+      expect(await here.store.attempts.take(found)).toBe(true);
+      // Whoever does not see itself, sees nobody.
+      expect(await dead.attempts.lost()).toEqual([]);
+      await elsewhere.close();
+    }
+    await waitFor('it is found', async () => (await here.store.attempts.lost()).length > 0);
+    expect(await here.store.attempts.lost()).toEqual([lost]);
+    expect(await here.store.attempts.take({ ...lost, taskToken: 'of before' })).toBe(false);
+    expect(await here.store.attempts.take(lost)).toBe(true);
+    expect(await here.store.attempts.take(lost)).toBe(false);
+    expect(await here.store.attempts.lost()).toEqual([]);
+    await here.store.close();
   });
 });
 

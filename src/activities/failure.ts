@@ -113,6 +113,15 @@ export function workerShutdown(): ApplicationFailure {
   });
 }
 
+/** What another Worker says of one that has ended without a word. */
+export function workerLost(): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'WorkerLost',
+    message: 'The Worker has ended in the middle of it; another one goes on where it stopped.',
+    nextRetryDelay: 1_000,
+  });
+}
+
 export interface UntakenEvent {
   readonly id: string;
   readonly type: string;

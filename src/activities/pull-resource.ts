@@ -5,7 +5,7 @@
  * still is read in several passes; see `spec/completeness.ts`.
  */
 import { createHash } from 'node:crypto';
-import { cancellationSignal } from '@temporalio/activity';
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
@@ -52,8 +52,14 @@ export function createPullResource(dependencies: ActivityDependencies) {
       if (holds.length > 0) return HELD;
       const connection = requireAuthorization(opened);
       learning = learn(connection, resource);
-      const begin = { connectionId, resource, walkId, now: new Date(), fullEveryMs: options.fullWalkEveryMs };
-      let cursor = await store.walks.begin(begin);
+      let cursor = await store.walks.begin({
+        connectionId,
+        resource,
+        walkId,
+        now: new Date(),
+        taskToken: activityInfo().base64TaskToken,
+        fullEveryMs: options.fullWalkEveryMs,
+      });
       walk = toCounts(cursor);
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.

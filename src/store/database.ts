@@ -1,4 +1,5 @@
 /** Opens Postgres, or PGlite (Postgres inside this process) where there is none, and brings its tables up to date. */
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
@@ -13,6 +14,10 @@ export type Database = PgDatabase<PgQueryResultHKT>;
 
 export interface OpenDatabase {
   readonly db: Database;
+  /** This process, in this database: in the name of each of its connections, so that others see that it is there. */
+  readonly process: string;
+  /** No other process can have the database open. */
+  readonly isAlone: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -27,11 +32,22 @@ const MIGRATION_LOCK = 7_236_796_001;
 
 export const APPLICATION_NAME = 'maesn-sync';
 
-/** `keyIds`: of the sealing keys. They are in the name of each connection, so that others see who has which (`key-holders.ts`). */
+const newProcess = () => randomBytes(6).toString('hex');
+
+/**
+ * What the connections of a process are called, up to the 63 characters that Postgres keeps. `keyIds`: of the sealing keys, so
+ * that others see who has which (`key-holders.ts`).
+ */
+function connectionName(process: string, keyIds: readonly string[]): string {
+  return [`${APPLICATION_NAME}:${process}`, ...keyIds].join(' ');
+}
+
+/** `keyIds`: of the sealing keys. */
 export async function openPostgres(connectionString: string, keyIds: readonly string[] = []): Promise<OpenDatabase> {
+  const process = newProcess();
   const pool = new Pool({
     connectionString,
-    application_name: [APPLICATION_NAME, ...keyIds].join(' '),
+    application_name: connectionName(process, keyIds),
     connectionTimeoutMillis: 10_000,
     // One stays, also of a process that has nothing to do: else nobody would see that it is there.
     min: 1,
@@ -52,7 +68,7 @@ export async function openPostgres(connectionString: string, keyIds: readonly st
     const reason = error instanceof Error ? error.message || error.name : String(error);
     throw new Error(`Postgres could not be opened; check DATABASE_URL: ${reason}`, { cause: error });
   }
-  return { db: drizzlePg(pool), close: () => pool.end() };
+  return { db: drizzlePg(pool), process, isAlone: false, close: () => pool.end() };
 }
 
 /** `dataDir`: a folder that no other process has open, or `memory://`. */
@@ -60,5 +76,5 @@ export async function openPglite(dataDir: string): Promise<OpenDatabase> {
   const pglite = await PGlite.create(dataDir);
   const db = drizzlePglite(pglite);
   await migratePglite(db, MIGRATIONS);
-  return { db, close: () => pglite.close() };
+  return { db, process: newProcess(), isAlone: true, close: () => pglite.close() };
 }

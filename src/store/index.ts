@@ -1,5 +1,7 @@
 /** Everything maesn-sync remembers outside of Temporal. */
 import { sql } from 'drizzle-orm';
+import { createAttempts } from './attempts.js';
+import type { Attempts } from './attempts.js';
 import { createCapabilities } from './capabilities.js';
 import type { Capabilities } from './capabilities.js';
 import { createConnections } from './connections.js';
@@ -36,6 +38,7 @@ import { createWebhooks } from './webhooks.js';
 import type { Webhooks } from './webhooks.js';
 
 export interface Store {
+  readonly attempts: Attempts;
   readonly capabilities: Capabilities;
   readonly connections: Connections;
   readonly incidents: Incidents;
@@ -75,14 +78,15 @@ export async function openStore({ databaseUrl, pgliteDir, sealingKey }: StoreOpt
   );
 }
 
-export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Store {
+export function createStore({ db, process, isAlone, close }: OpenDatabase, sealing: Sealing): Store {
   return {
+    attempts: createAttempts(db, { process, isAlone }),
     capabilities: createCapabilities(db),
     connections: createConnections(db, sealing),
     incidents: createIncidents(db),
     measurements: createMeasurements(db),
     paces: createPaces(db),
-    walks: createWalks(db),
+    walks: createWalks(db, process),
     warnings: createWarnings(db),
     records: createRecords(db),
     reauthorizations: createReauthorizations(db),
@@ -99,6 +103,7 @@ export function createStore({ db, close }: OpenDatabase, sealing: Sealing): Stor
   };
 }
 
+export type { Attempts, LostAttempt } from './attempts.js';
 export type { Capabilities, Capability, NotOffered } from './capabilities.js';
 export type { Connection, Connections, NewConnection } from './connections.js';
 export type { Event, Events, ListEventsOptions, NewEvent } from './events.js';

@@ -19,7 +19,7 @@ export interface KeyHolders {
 export async function readKeyHolders(db: Database, keyId: string): Promise<KeyHolders> {
   const found = await db.execute(sql`
     select application_name as name, count(*)::int as count from pg_stat_activity
-     where datname = current_database() and (application_name = ${APPLICATION_NAME} or application_name like ${`${APPLICATION_NAME} %`})
+     where datname = current_database() and application_name like ${`${APPLICATION_NAME}:%`}
      group by 1`);
   const holders = named.parse(found).rows.map(({ name, count }) => ({ keyIds: name.split(' ').slice(1), count }));
   const sum = (counted: typeof holders) => counted.reduce((total, { count }) => total + count, 0);

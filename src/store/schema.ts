@@ -112,8 +112,17 @@ export const cursors = schema.table(
     verified: boolean(),
     /** Records that this walk found to be gone. */
     deleted: integer().notNull().default(0),
+    /** The process whose Activity walks, or did; see `OpenDatabase`. */
+    process: text(),
+    /** By which Temporal knows the attempt of that Activity; null where nobody need be told of its end. */
+    taskToken: text('task_token'),
   },
-  (table) => [primaryKey({ columns: [table.connectionId, table.resource] })],
+  (table) => [
+    primaryKey({ columns: [table.connectionId, table.resource] }),
+    index('cursors_attempts')
+      .on(table.process)
+      .where(sql`completed_at is null and task_token is not null`),
+  ],
 );
 
 /**

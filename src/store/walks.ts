@@ -2,7 +2,7 @@
  * Walks: one resource of one connection, read from its first page to its last. A page's records and the cursor that points
  * behind it are written in one statement, so that a crash at any moment repeats at most the pages that were in flight.
  */
-import { and, eq } from 'drizzle-orm';
+import { and, eq, getTableColumns, sql } from 'drizzle-orm';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { beginAtParents, endParents, otherParents, parentsFrom } from './child-walks.js';
@@ -55,6 +55,8 @@ export interface WalkOf {
 export interface BeginWalkInput extends WalkOf {
   readonly walkId: string;
   readonly now: Date;
+  /** By which Temporal knows the attempt of the Activity that walks; see `attempts.ts`. */
+  readonly taskToken?: string | undefined;
   /** A walk is a full one when the last one began so long ago: what is deleted, no list of changes tells. */
   readonly fullEveryMs: number;
 }
@@ -93,19 +95,21 @@ export interface Walks {
 /** An unfinished walk of an earlier run is taken up again only while its pages can be expected to stand where they stood. */
 const TAKE_UP_WITHIN_MS = 24 * 60 * 60_000;
 
-export function createWalks(db: Database): Walks {
+/** `process`: this one. */
+export function createWalks(db: Database, process: string): Walks {
   return {
     begin: (input) =>
       db.transaction(async (tx) => {
         const { connectionId, resource, walkId, now } = input;
         const fresh = { ...NEW_PASS, walkId, walkStartedAt: now, pass: 1, completedAt: null, deleted: 0 };
-        const added = await tx
-          .insert(cursors)
-          .values({ connectionId, resource, ...fresh })
-          .onConflictDoNothing()
-          .returning();
-        const isNew = added.length > 0;
-        const cursor = only(isNew ? added : await tx.select().from(cursors).where(at(input)).for('update'));
+        const attempt = { process, taskToken: input.taskToken ?? null };
+        const { isNew, ...cursor } = only(
+          await tx
+            .insert(cursors)
+            .values({ connectionId, resource, ...fresh, ...attempt })
+            .onConflictDoUpdate({ target: [cursors.connectionId, cursors.resource], set: attempt })
+            .returning({ ...getTableColumns(cursors), isNew: sql<boolean>`xmax = 0` }),
+        );
         if (!isNew && cursor.walkId === walkId) return cursor;
         const takenUp =
           !isNew && cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
