@@ -3,7 +3,9 @@
  * before it gives them to another one. Whoever sees that its process is gone says so in its place.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ActivityNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
+import type { Logger } from '@temporalio/worker';
 import { workerLost } from './activities/failure.js';
 import type { LostAttempt, Store } from './store/index.js';
 import { syncConnectionId } from './workflows/messages.js';
@@ -15,11 +17,12 @@ const LOOK_AGAIN_AFTER_MS = 1_000;
 export interface EndLostAttemptsOptions {
   readonly store: Pick<Store, 'attempts'>;
   readonly temporal: Pick<Client, 'activity' | 'options' | 'workflowService'>;
+  readonly logger: Logger;
   readonly isOver: () => boolean;
 }
 
 /** Looks as long as the Worker runs. What fails is tried at the next look; the heartbeats are still there. */
-export async function endLostAttempts({ store, temporal, isOver }: EndLostAttemptsOptions): Promise<void> {
+export async function endLostAttempts({ store, temporal, logger, isOver }: EndLostAttemptsOptions): Promise<void> {
   let seen: ReadonlySet<string> = new Set();
   while (!isOver()) {
     const found = await store.attempts.lost().catch((): LostAttempt[] => []);
@@ -31,12 +34,19 @@ export async function endLostAttempts({ store, temporal, isOver }: EndLostAttemp
   }
 
   async function end(attempt: LostAttempt): Promise<void> {
-    if (!(await store.attempts.take(attempt))) return;
+    const { connectionId, resource, taskToken } = attempt;
+    const workflowId = syncConnectionId(connectionId);
     // What its Workflow does next is not for the Worker that is gone either: Temporal would wait for that one again.
-    const { namespace } = temporal.options;
-    const execution = { workflowId: syncConnectionId(attempt.connectionId) };
-    await temporal.workflowService.resetStickyTaskQueue({ namespace, execution }).catch(() => undefined);
-    // Where Temporal knows no such attempt (any more), it has found out itself.
-    await temporal.activity.fail(Buffer.from(attempt.taskToken, 'base64'), workerLost());
+    await temporal.workflowService
+      .resetStickyTaskQueue({ namespace: temporal.options.namespace, execution: { workflowId } })
+      .catch(() => undefined);
+    try {
+      await temporal.activity.fail(Buffer.from(taskToken, 'base64'), workerLost());
+      logger.warn('The Worker of an Activity has ended; another one goes on', { workflowId, resource });
+    } catch (error) {
+      // Temporal has found out itself, or another Worker was faster.
+      if (!(error instanceof ActivityNotFoundError)) throw error;
+    }
+    await store.attempts.forget(attempt);
   }
 }

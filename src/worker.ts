@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
+import { Runtime, Worker } from '@temporalio/worker';
 import type { NativeConnection, State, WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from './activities/index.js';
@@ -86,7 +86,8 @@ export async function createSyncWorker(options: SyncWorkerOptions): Promise<Work
     // An Activity that hangs must not keep the process for ever: two requests' time, then it is left behind.
     shutdownForceTime: config.MAESN_SYNC_SHUTDOWN_GRACE + 2 * config.MAESN_TIMEOUT,
   });
-  void endLostAttempts({ store, temporal, isOver: () => IS_OVER.has(worker.getState()) });
+  const { logger } = Runtime.instance();
+  void endLostAttempts({ store, temporal, logger, isOver: () => IS_OVER.has(worker.getState()) });
   return worker;
 }
 

@@ -23,6 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['spec', 'maesn', 'payloads', 'store', 'workflows/messages', 'workflows/search-attributes'],
   'client.ts': ['spec', 'maesn', 'store', 'workflows/messages', 'client', 'config', 'payloads', 'temporal'],
   'health.ts': [],
+  // Says to Temporal what a Worker that is gone cannot.
+  'lost-attempts.ts': ['activities', 'workflows/messages'],
   // Knows of requests what it is told.
   tracing: [],
   'worker.ts': [
@@ -33,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'store',
     'config',
     'health',
+    'lost-attempts',
     'search-attributes',
     'temporal',
     'tracing',

@@ -25,8 +25,8 @@ export interface Attempts {
    * just started and not everybody is back.
    */
   lost(): Promise<LostAttempt[]>;
-  /** `false`: another Worker was faster, or the Activity goes on already. */
-  take(attempt: LostAttempt): Promise<boolean>;
+  /** Called when Temporal knows. One that has begun since is not forgotten. */
+  forget(attempt: LostAttempt): Promise<void>;
 }
 
 export function createAttempts(
@@ -49,15 +49,13 @@ export function createAttempts(
       return found.flatMap(({ taskToken, ...of }) => (taskToken === null ? [] : [{ ...of, taskToken }]));
     },
 
-    async take({ connectionId, resource, taskToken }) {
-      const taken = await db
+    async forget({ connectionId, resource, taskToken }) {
+      await db
         .update(cursors)
         .set({ taskToken: null })
         .where(
           and(eq(cursors.connectionId, connectionId), eq(cursors.resource, resource), eq(cursors.taskToken, taskToken)),
-        )
-        .returning({ resource: cursors.resource });
-      return taken.length > 0;
+        );
     },
   };
 }
