@@ -51,6 +51,9 @@ export interface Progress {
   readonly missing: readonly string[];
 }
 
+/** Ids of the records that show whether everything goes on. */
+const PROBE = 'probe-';
+
 export function createWorkload(random: Random): Workload {
   const customers: Customer[] = [];
   const orders: Order[] = [];
@@ -94,8 +97,8 @@ export function createWorkload(random: Random): Workload {
     const name = `${RECORD_MARKER} ${probes}`;
     if (random.next() < 0.6) account.put(resource, { [keyField]: key, name });
     else if (random.next() < 0.7) account.put(resource, { [keyField]: randomUUID(), name });
-    // Invoices are left: what was written is looked for among them.
-    else if (resource !== 'invoices') account.remove(resource, key);
+    // Invoices are left: what was written is looked for among them; and so is what is waited for.
+    else if (resource !== 'invoices' && !key.startsWith(PROBE)) account.remove(resource, key);
   }
 
   function newOrder(connectionId: string): Order {
@@ -214,15 +217,14 @@ export function createWorkload(random: Random): Workload {
     async progress(limitMs) {
       const began = Date.now();
       probes += 1;
-      const probe = `probe-${probes}`;
+      const probe = `${PROBE}${probes}`;
       for (const { account } of customers) account.put('items', { id: probe, name: RECORD_MARKER });
       const order = newOrder(random.pick(customers).connectionId);
       let missing: string[] = [];
       const arrived = await until(async () => {
         missing = ['the store'];
-        // One that was deleted since has come through, too.
         const rows = await here().query(
-          `select connection_id from maesn_sync.records where resource = 'items' and key = '${probe}'`,
+          `select connection_id from maesn_sync.records where resource = 'items' and key = '${probe}' and deleted_at is null`,
         );
         const [write] = await here().query(
           `select state from maesn_sync.writes where connection_id = '${order.connectionId}' and idempotency_key = '${order.key}'`,
