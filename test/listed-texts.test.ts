@@ -21,7 +21,7 @@ describe('the texts of the records of a body', () => {
   it('are those of the elements of `data`, each as it stands there, whatever stands around it', () => {
     const value = fc.jsonValue({ noUnicodeString: false });
     const envelope = fc.record(
-      { meta: value, data: fc.array(value, { maxLength: 8 }), errors: value, rawData: value },
+      { meta: fc.dictionary(fc.string(), value), data: fc.array(value, { maxLength: 8 }), errors: fc.array(value) },
       { requiredKeys: ['data'] },
     );
     fc.assert(
@@ -47,6 +47,7 @@ describe('the texts of the records of a body', () => {
       [String.raw`{"a":"],[\"}"}`, String.raw`"\\"`],
     ],
     ['none, where there is no list', '{"data":{"taskId":"data"},"errors":["data"]}', []],
+    ['none, where a name is written in other letters', String.raw`{"data":[1],"d\u0061ta":[2]}`, []],
     ['with all their digits', '{"data":[12345678901234567890.12]}', ['12345678901234567890.12']],
   ])('are %s', (_, body, texts) => {
     expect(textsIn(body)).toEqual(texts);

@@ -21,7 +21,8 @@ const MAX_DIGITS = 300;
 
 /**
  * The elements of the array `data` of an envelope. `body`: UTF-8 that `JSON.parse` takes. `undefined` stands for one that
- * Postgres might not take as it is: with a NUL, half of a surrogate pair, an exponent or very many digits in it.
+ * Postgres might not take as it is: with a NUL, half of a surrogate pair, an exponent or very many digits in it. None are answered
+ * where that is not sure.
  */
 export function listedTexts(body: Buffer): (Buffer | undefined)[] {
   let texts: (Buffer | undefined)[] = [];
@@ -42,6 +43,8 @@ export function listedTexts(body: Buffer): (Buffer | undefined)[] {
         const inner = body[at];
         if (inner === QUOTE) break;
         if (inner !== BACKSLASH) continue;
+        // It may be a name that is `data` in other letters.
+        if (depth === 1) return [];
         at += 1;
         if (body[at] === LETTER_U && !isStorableEscape(body, at + 1)) isStorable = false;
       }
