@@ -84,7 +84,7 @@ function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= ZERO && byte <= NINE;
 }
 
-/** `at`: of the four digits behind `\\u`. Not half of a surrogate pair, nor NUL. */
+/** `at`: of the four digits behind `\u`. Not half of a surrogate pair, nor NUL. */
 function isStorableEscape(body: Buffer, at: number): boolean {
   return !/^(?:0000|d[89a-f])/i.test(body.toString('latin1', at, at + 4));
 }
