@@ -134,6 +134,15 @@ it('shows input, summary, failure, heartbeat and current details to who is signe
     '/accounting/customers, page 2, answered 500',
     '"InternalServerError": 1',
   );
-  await shows(page, 'user-metadata', running, `${failing.connectionId} (sevdesk)`, 'Pulling customers');
+  const summary = `${failing.connectionId} (sevdesk)`;
+  await shows(
+    page,
+    'user-metadata',
+    running,
+    summary,
+    'into the store, page by page',
+    'docs/runbook.md',
+    'Pulling customers',
+  );
   await harness.sync.cancelSync(failing.connectionId);
 });

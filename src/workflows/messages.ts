@@ -9,6 +9,9 @@ import type { Resource } from '../spec/resources.js';
 import { searchAttributesOf } from './search-attributes.js';
 import type { SearchedBy } from './search-attributes.js';
 
+/** Where an operator finds what to do. */
+const RUNBOOK = 'What each state looks like, and what to do: `docs/runbook.md` of maesn-sync.';
+
 // --- syncConnection -------------------------------------------------------------------------------------------
 
 /** One per connection: the id is the mutex. */
@@ -25,6 +28,7 @@ export function syncConnectionStart(of: OfOneConnection, input: SyncConnectionIn
     workflowId: syncConnectionId(connectionId),
     args,
     staticSummary: `${connectionId} (${targetSystem})`,
+    staticDetails: `Pulls the books of \`${connectionId}\` from ${targetSystem} into the store, page by page; with an interval, again and again. ${RUNBOOK}`,
     priority: sharedTurns(connectionId),
     typedSearchAttributes: searchAttributesOf(of, 'Syncing'),
   };
@@ -220,6 +224,7 @@ export function reauthorizeConnectionStart(
     workflowId: reauthorizeConnectionId(connectionId),
     args,
     staticSummary: `${connectionId}: the end user must sign in again`,
+    staticDetails: `All that \`${connectionId}\` has to do waits for this one. It ends when Maesn takes the login that the end user brings back, and they go on where they stopped. ${RUNBOOK}`,
     // A login that is back releases all that waits for it.
     priority: { ...sharedTurns(connectionId), priorityKey: BEFORE_WALKS },
     typedSearchAttributes: searchAttributesOf(of, 'AwaitingReauthorization'),
@@ -279,6 +284,7 @@ export function deliverEventsStart(of: SearchedBy, taskQueue: string) {
     args,
     signal: eventsAddedSignal,
     staticSummary: `events of ${connectionId ?? 'incidents'} to the application`,
+    staticDetails: `Posts events from the outbox to the application, in order, until there is none left. ${RUNBOOK}`,
     priority: sharedTurns(connectionId ?? 'incidents'),
     typedSearchAttributes: searchAttributesOf(of, 'Delivering'),
   };
@@ -304,6 +310,7 @@ export function keepSubscribedStart(of: OfOneConnection, taskQueue: string) {
     args,
     signal: syncStartedSignal,
     staticSummary: `webhooks of ${connectionId} (${targetSystem})`,
+    staticDetails: `Keeps Maesn’s webhooks of \`${connectionId}\` from expiring. ${RUNBOOK}`,
     priority: { ...sharedTurns(connectionId), priorityKey: BEFORE_WALKS },
     typedSearchAttributes: searchAttributesOf(of, 'Idle'),
   };
@@ -337,6 +344,7 @@ export function writeRecordStart(of: WriteRecordInput & SearchedBy, operation: s
     args,
     signal: writeChangedSignal,
     staticSummary: `${operation} of ${connectionId}`,
+    staticDetails: `Carries out the write \`${idempotencyKey}\` once: where it is not known what became of it, that is looked up before it is sent again. ${RUNBOOK}`,
     priority: sharedTurns(connectionId),
     typedSearchAttributes: searchAttributesOf(of, 'Writing'),
   };
@@ -405,6 +413,7 @@ export function writeBatchStart(of: WriteBatchInput & SearchedBy, taskQueue: str
     args,
     signal: writeChangedSignal,
     staticSummary: `many writes of ${connectionId}`,
+    staticDetails: `Begins the writes of the batch \`${batchId}\`, some at a time, and ends with the last of them. ${RUNBOOK}`,
     priority: sharedTurns(connectionId),
     typedSearchAttributes: searchAttributesOf(of, 'Writing'),
   };
@@ -436,6 +445,7 @@ export function watchIncidentsStart(taskQueue: string) {
     workflowId: watchIncidentsId(taskQueue),
     signal: incidentOpenedSignal,
     staticSummary: 'whether incidents are over',
+    staticDetails: `Asks Maesn again and again, with one connection for each open incident, whether it is over. ${RUNBOOK}`,
     typedSearchAttributes: searchAttributesOf({ connectionId: null }, 'Idle'),
   };
 }
@@ -475,6 +485,7 @@ export function retryTargetSystemStart(input: RetryTargetSystemInput, taskQueue:
     workflowId: retryTargetSystemId(targetSystem, taskQueue),
     args,
     staticSummary: `retry now what retries of ${targetSystem}`,
+    staticDetails: `Wakes one after the other what waits for its next attempt at ${targetSystem}. ${RUNBOOK}`,
     typedSearchAttributes: searchAttributesOf({ connectionId: null, targetSystem }, 'Syncing'),
   };
 }
