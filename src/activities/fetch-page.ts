@@ -4,6 +4,7 @@ import type { MaesnClient, MaesnRequest, Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
 import type { MaesnRecord } from '../maesn/records.js';
 import type { ListAnswer } from '../maesn/envelope.js';
+import type { Listed } from '../maesn/listed-texts.js';
 import { resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import type { TargetSystems } from '../spec/target-systems.js';
@@ -12,10 +13,7 @@ import { companyQuery } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 import type { Sender } from './send.js';
 
-export interface FetchedPage {
-  readonly records: readonly unknown[];
-  /** Of each record, as far as it is known, the text that it came in. */
-  readonly texts: readonly (Buffer | undefined)[];
+export interface FetchedPage extends Listed {
   readonly totalPages: number | null;
   readonly totalRecords: number | null;
   /** Whether the walk ends with this page. */

@@ -1,6 +1,7 @@
 /** What Maesn wraps every answer in: `{ meta, data, errors, rawData }`, read as tolerantly as it is documented. */
 import { z } from 'zod';
 import { listedTexts } from './listed-texts.js';
+import type { Listed } from './listed-texts.js';
 
 const count = z.number().int().nonnegative().optional().catch(undefined);
 
@@ -30,14 +31,11 @@ const task = z.object({
 
 /** One page of a list, or the task that will hold it. */
 export type ListAnswer =
-  | {
+  | (Listed & {
       readonly kind: 'page';
-      readonly records: readonly unknown[];
-      /** Of each record, as far as it is known, the text that it came in. */
-      readonly texts: readonly (Buffer | undefined)[];
       readonly pagination: Pagination;
       readonly warnings: readonly string[];
-    }
+    })
   | { readonly kind: 'task'; readonly taskId: string };
 
 /** `body`: what `json` was parsed from. `undefined`: not an envelope that holds a list. */
@@ -75,7 +73,7 @@ export function parseTaskAnswer(json: unknown): TaskAnswer | undefined {
 function toPage(
   records: readonly unknown[],
   about: z.infer<typeof meta>,
-  texts: readonly (Buffer | undefined)[] = [],
+  texts: Listed['texts'] = [],
 ): Extract<ListAnswer, { kind: 'page' }> {
   return {
     kind: 'page',

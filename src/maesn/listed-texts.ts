@@ -16,6 +16,12 @@ const CAPITAL_E = 0x45;
 const LETTER_E = 0x65;
 const LETTER_U = 0x75;
 
+export interface Listed {
+  readonly records: readonly unknown[];
+  /** Of each record, as far as it is known, the text that it came in. */
+  readonly texts: readonly (Buffer | undefined)[];
+}
+
 /** Of a number. Postgres stores longer ones, but not all that JSON can write. */
 const MAX_DIGITS = 300;
 

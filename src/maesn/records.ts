@@ -3,6 +3,7 @@ import { hash as digest } from 'node:crypto';
 import { z } from 'zod';
 import { resourceRow } from '../spec/resources.js';
 import { isObject, isoText, typeProblems } from './columns.js';
+import type { Listed } from './listed-texts.js';
 import type { Resource } from '../spec/resources.js';
 
 export interface MaesnRecord {
@@ -30,12 +31,6 @@ export const isoDate = isoText.transform(
   (text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`),
 );
 
-export interface Listed {
-  readonly records: readonly unknown[];
-  /** Of each, as far as it is known, the text that it came in; see `listed-texts.ts`. */
-  readonly texts?: readonly (Buffer | undefined)[];
-}
-
 /**
  * Parses a page. `offset`: how many records of the walk came before it; a record of a resource without key is
  * known by its position. `parentKey`: of children, whose they are. The last record of a key wins, as it would if they
@@ -43,7 +38,7 @@ export interface Listed {
  */
 export function parseRecords(
   resource: Resource,
-  { records, texts = [] }: Listed,
+  { records, texts = [] }: Pick<Listed, 'records'> & Partial<Listed>,
   offset: number,
   parentKey?: string,
 ): MaesnRecord[] {

@@ -4,14 +4,9 @@
  */
 import { and, eq, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
-import { APPLICATION_NAME } from './database.js';
+import { connectionsOf } from './database.js';
 import { cursors } from './schema.js';
 import type { Resource } from '../spec/resources.js';
-
-/** Is there one, of the process of this id? */
-const connectionOf = (id: unknown) => sql`(
-  select from pg_stat_activity
-   where datname = current_database() and application_name like ${`${APPLICATION_NAME}:`} || ${id} || '%')`;
 
 export interface LostAttempt {
   readonly connectionId: string;
@@ -35,7 +30,8 @@ export function createAttempts(
 ): Attempts {
   const isGone = isAlone
     ? sql`true`
-    : sql`not exists ${connectionOf(cursors.process)} and exists ${connectionOf(sql`${process}::text`)}
+    : sql`not exists (select from ${connectionsOf(sql`${cursors.process}`)})
+          and exists (select from ${connectionsOf(sql`${process}::text`)})
           and pg_postmaster_start_time() < now() - interval '10 seconds'`;
 
   return {

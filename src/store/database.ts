@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
+import { sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
 import { drizzle as drizzlePg } from 'drizzle-orm/node-postgres';
 import { migrate as migratePg } from 'drizzle-orm/node-postgres/migrator';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
@@ -30,7 +32,7 @@ export const MIGRATIONS = {
 /** Any number that nobody else uses: Workers that start together take turns at migrating. */
 const MIGRATION_LOCK = 7_236_796_001;
 
-export const APPLICATION_NAME = 'maesn-sync';
+const APPLICATION_NAME = 'maesn-sync';
 
 const newProcess = () => randomBytes(6).toString('hex');
 
@@ -40,6 +42,12 @@ const newProcess = () => randomBytes(6).toString('hex');
  */
 function connectionName(process: string, keyIds: readonly string[]): string {
   return [`${APPLICATION_NAME}:${process}`, ...keyIds].join(' ');
+}
+
+/** To select from: the connections of all processes, or of the one of this id. */
+export function connectionsOf(process: SQL = sql`''`): SQL {
+  return sql`pg_stat_activity
+    where datname = current_database() and application_name like ${`${APPLICATION_NAME}:`} || ${process} || '%'`;
 }
 
 /** `keyIds`: of the sealing keys. */

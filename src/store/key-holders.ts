@@ -4,7 +4,7 @@
  */
 import { sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { APPLICATION_NAME } from './database.js';
+import { connectionsOf } from './database.js';
 import type { Database } from './database.js';
 
 const named = z.object({ rows: z.array(z.object({ name: z.string(), count: z.number() })) });
@@ -18,9 +18,7 @@ export interface KeyHolders {
 
 export async function readKeyHolders(db: Database, keyId: string): Promise<KeyHolders> {
   const found = await db.execute(sql`
-    select application_name as name, count(*)::int as count from pg_stat_activity
-     where datname = current_database() and application_name like ${`${APPLICATION_NAME}:%`}
-     group by 1`);
+    select application_name as name, count(*)::int as count from ${connectionsOf()} group by 1`);
   const holders = named.parse(found).rows.map(({ name, count }) => ({ keyIds: name.split(' ').slice(1), count }));
   const sum = (counted: typeof holders) => counted.reduce((total, { count }) => total + count, 0);
   return {

@@ -33,29 +33,25 @@ export const COMPLETED = { completedAt: sql`now()`, watermark: sql`${cursors.wal
 /** The list has been read to its end. */
 export async function endPass(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
   if (cursor.phase === 'changes') {
-    const { gone, held, came } = await compareWithListed(tx, of, cursor);
+    const compared = await compareWithListed(tx, of, cursor);
     // What came since the pass began can have covered up for something that slid past it.
-    return cursor.totalChanged || came > 0
+    return cursor.totalChanged || compared.came > 0
       ? readAgain(tx, of, cursor, maximumShare)
-      : endWalk(tx, of, cursor, { verified: true, gone, held }, maximumShare);
+      : endWalk(tx, of, cursor, { verified: true, compared }, maximumShare);
   }
   const { pages, records: read, totalRecords: total, totalChanged, fingerprint, previousFingerprint } = cursor;
   const { incremental, key } = resourceRow(of.resource);
   const duplicates = pages <= 1 || key === null ? 0 : await countDuplicates(tx, of);
   const evidence = { pages, read, total, totalChanged, duplicates, fingerprint, previousFingerprint, incremental };
   const judgement = judgePass(evidence);
-  if (judgement === 'complete') {
-    const { gone, held } =
-      cursor.walkSince === null && key !== null ? await compareWithListed(tx, of, cursor) : NO_DIFFERENCE;
-    return endWalk(tx, of, cursor, { verified: true, gone, held }, maximumShare);
-  }
+  if (judgement === 'complete') return endWalk(tx, of, cursor, { verified: true }, maximumShare);
   if (judgement === 'read again') return readAgain(tx, of, cursor, maximumShare);
   const changes = { phase: 'changes', nextPage: 1, totalPages: null, totalRecords: null } as const;
   return only(await tx.update(cursors).set(changes).where(at(of)).returning());
 }
 
 async function readAgain(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
-  if (cursor.pass >= MAX_PASSES) return endWalk(tx, of, cursor, { verified: false, ...NO_DIFFERENCE }, maximumShare);
+  if (cursor.pass >= MAX_PASSES) return endWalk(tx, of, cursor, { verified: false }, maximumShare);
   const changes = { ...NEW_PASS, pass: cursor.pass + 1, previousFingerprint: cursor.fingerprint };
   return only(await tx.with(forgetPages(tx, of)).update(cursors).set(changes).where(at(of)).returning());
 }
@@ -101,8 +97,6 @@ interface Compared {
   readonly came: number;
 }
 
-const NO_DIFFERENCE: Compared = { gone: 0, held: 0, came: 0 };
-
 /**
  * The store and what the pass has seen. What came can have covered up for something that slid past the pass: in a list of
  * everything a new record, in a list of what has changed any change. `changes` reaches back further than the pass, because
@@ -116,7 +110,7 @@ async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Prom
   const added = sql`${records.addedAt} >= ${cursors.passStartedAt}`;
   const came = isFull ? sql`(${added} and (${listed.onChanges} or ${changed}))` : changed;
   const isHeld = sql`${records.deletedAt} is null`;
-  const [compared] = await tx
+  const compared = await tx
     .with(listed)
     .select({
       gone: sql<number>`(count(*) filter (where ${isHeld} and ${listed.key} is null))::int`,
@@ -128,7 +122,7 @@ async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Prom
     .innerJoin(cursors, at(of))
     // Next to the changes, all others do not matter: an inner join.
     .where(and(ofResource(of), isFull ? undefined : isNotNull(listed.key)));
-  return compared ?? NO_DIFFERENCE;
+  return only(compared);
 }
 
 function ofResource({ connectionId, resource }: WalkOf) {
@@ -139,11 +133,12 @@ async function endWalk(
   tx: Database,
   of: WalkOf,
   cursor: Cursor,
-  { verified, gone, held }: { readonly verified: boolean } & Pick<Compared, 'gone' | 'held'>,
+  { verified, compared }: { readonly verified: boolean; readonly compared?: Compared },
   maximumShare: number,
 ): Promise<Cursor> {
   if (resourceRow(of.resource).key === null) await replaceSnapshot(tx, of, cursor.records);
   else if (verified && cursor.walkSince === null) {
+    const { gone, held } = compared ?? (await compareWithListed(tx, of, cursor));
     if (isCollapse(gone, held, maximumShare)) return withhold(tx, of, gone, held);
     if (gone > 0) await deleteGone(tx, of);
     return complete(tx, of, { verified, deleted: gone });

@@ -4,7 +4,7 @@ import type { MaesnRecord } from '../maesn/records.js';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { records } from './schema.js';
-import { toTable, upsert } from './write-pages.js';
+import { IS_NEWER, toTable, upsert } from './write-pages.js';
 
 export interface StoredRecord {
   readonly key: string;
@@ -80,7 +80,7 @@ export function createRecords(db: Database): Records {
       await upsert(db, of, {
         from: toTable(written),
         walkStartedAt: sql`now()`,
-        isChanged: sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`,
+        isChanged: IS_NEWER,
       });
     },
 

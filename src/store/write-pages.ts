@@ -63,11 +63,11 @@ export async function writePages(
 }
 
 /** None goes back to an older version. */
-const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`;
+export const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`;
 
 /**
  * Commits before the disk has confirmed it: records and cursor are in one transaction, so what a server that crashes had not
- * yet on its disk is asked for again. With the last page of a pass, everything before it is confirmed, too.
+ * yet on its disk is asked for again. With the last page of a pass, everything before it is confirmed, too. (Children, of whose pages nothing is noted, wait.)
  */
 const WITHOUT_WAITING = sql`and set_config('synchronous_commit', 'off', true) is not null`;
 
