@@ -60,7 +60,6 @@ const command = defineCommand({
         [
           'run',
           `${service.url}/openapi.json`,
-          '--checks=all',
           '--continue-on-failure',
           `--max-examples=${args.examples}`,
           '--phases=examples,coverage,fuzzing,stateful',
