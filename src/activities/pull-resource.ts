@@ -4,7 +4,7 @@
  * repeat at most what was in flight. Of a child resource, the children of one parent are a page. A list that does not stand
  * still is read in several passes; see `spec/completeness.ts`.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { parseRecords } from '../maesn/records.js';
 import type { MaesnRecord } from '../maesn/records.js';
@@ -209,7 +209,6 @@ function isOlder({ modifiedAt }: MaesnRecord, other: MaesnRecord | undefined): b
 
 /** Over the pages of a pass so far. Records without a key of their own are told apart by what is in them. */
 function fingerprintOf(before: string | null, records: readonly MaesnRecord[]): string {
-  const hash = createHash('sha256').update(before ?? '');
-  for (const { key, hash: content } of records) hash.update(key).update(key.startsWith('row:') ? content : '');
-  return hash.digest('base64url');
+  const listed = records.map((record) => (record.key.startsWith('row:') ? record.key + record.hash : record.key));
+  return hash('sha256', (before ?? '') + listed.join(''), 'base64url');
 }
