@@ -27,6 +27,8 @@ export interface HistoryEvent {
   readonly workflowExecutionUpdateAcceptedEventAttributes?: object | null;
   readonly timerStartedEventAttributes?: object | null;
   readonly signalExternalWorkflowExecutionInitiatedEventAttributes?: object | null;
+  readonly upsertWorkflowSearchAttributesEventAttributes?: object | null;
+  readonly markerRecordedEventAttributes?: { readonly workflowTaskCompletedEventId?: Count | null } | null;
 }
 
 interface Ended {
@@ -34,12 +36,13 @@ interface Ended {
 }
 
 /**
- * About what Temporal Cloud would bill: Workflows started (also as new), attempts of Activities, timers, Signals, Updates, and
- * heartbeats. These are not in a history: as many are counted as fit into the time of the Activity that sends them.
+ * About what Temporal Cloud would bill: Workflows started (also as new), attempts of Activities, the Local Activities of a Workflow
+ * Task as one, timers, Signals, Updates, changes of search attributes, and heartbeats. These are not in a history: as many are counted as fit into the time of the Activity that sends them.
  */
 export function countActions(history: readonly HistoryEvent[], heartbeats?: Heartbeats): number {
   const beatingSince = new Map<string, number>();
   const beating = new Set<string>();
+  const tasksWithMarkers = new Set<string>();
   let actions = 0;
   for (const event of history) {
     const id = String(event.eventId);
@@ -57,9 +60,11 @@ export function countActions(history: readonly HistoryEvent[], heartbeats?: Hear
     const since = isSet(ended) ? beatingSince.get(String(ended.startedEventId)) : undefined;
     if (since !== undefined && heartbeats !== undefined)
       actions += Math.ceil((toMs(event) - since) / heartbeats.everyMs);
+    const marker = event.markerRecordedEventAttributes;
+    if (isSet(marker)) tasksWithMarkers.add(String(marker.workflowTaskCompletedEventId));
     if (BILLED.some((name) => isSet(event[name]))) actions += 1;
   }
-  return actions;
+  return actions + tasksWithMarkers.size;
 }
 
 function isSet<Value>(value: Value): value is NonNullable<Value> {
@@ -72,6 +77,7 @@ const BILLED = [
   'workflowExecutionUpdateAcceptedEventAttributes',
   'timerStartedEventAttributes',
   'signalExternalWorkflowExecutionInitiatedEventAttributes',
+  'upsertWorkflowSearchAttributesEventAttributes',
 ] as const satisfies readonly (keyof HistoryEvent)[];
 
 function toMs({ eventTime }: HistoryEvent): number {

@@ -118,7 +118,8 @@ The same pages go into the same Postgres server, one variant after the other, ea
 **time** is from the start to the last record, without the start of the process; after a crash it is from the start of the second process. **ratio** is time a record,
 compared with the bare loop. **SQL statements** are those of \`pg_stat_statements\`, of the records and of what an engine keeps beside them. **CPU** and **memory** (the
 peak) are those of the variant's process; what Temporal's server, Redis and Postgres need is not in them. **Actions** are an approximation of what Temporal Cloud bills:
-Workflows started (also as new), attempts of Activities, timers, Signals, Updates, and one heartbeat for every three seconds of an Activity that sends them.
+Workflows started (also as new), attempts of Activities, the Local Activities of a Workflow Task as one, timers, Signals, Updates, changes of search attributes, and one
+heartbeat for every three seconds of an Activity that sends them.
 `;
 
 function toSections(

@@ -85,7 +85,7 @@ describe('a section of docs/benchmarks.md', () => {
 });
 
 describe('Actions', () => {
-  it('are starts, attempts, timers and heartbeats', () => {
+  it('are starts, attempts, timers, changes of search attributes, heartbeats, and the Local Activities of a task as one', () => {
     const history = [
       { eventId: 1, workflowExecutionStartedEventAttributes: {} },
       { eventId: 2, workflowTaskScheduledEventAttributes: {} },
@@ -97,9 +97,13 @@ describe('Actions', () => {
       },
       { eventId: 7, eventTime: { seconds: 17 }, activityTaskCompletedEventAttributes: { startedEventId: 6 } },
       { eventId: 8, timerStartedEventAttributes: {} },
+      { eventId: 9, upsertWorkflowSearchAttributesEventAttributes: {} },
+      { eventId: 10, markerRecordedEventAttributes: { workflowTaskCompletedEventId: 4 } },
+      { eventId: 11, markerRecordedEventAttributes: { workflowTaskCompletedEventId: 4 } },
+      { eventId: 14, markerRecordedEventAttributes: { workflowTaskCompletedEventId: 13 } },
     ];
-    expect(countActions(history)).toBe(4);
-    expect(countActions(history, { activity: 'pull', everyMs: 3_000 })).toBe(7);
-    expect(countActions(history, { activity: 'other', everyMs: 3_000 })).toBe(4);
+    expect(countActions(history)).toBe(7);
+    expect(countActions(history, { activity: 'pull', everyMs: 3_000 })).toBe(10);
+    expect(countActions(history, { activity: 'other', everyMs: 3_000 })).toBe(7);
   });
 });

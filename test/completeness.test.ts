@@ -10,12 +10,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import { createPullResource } from '../src/activities/pull-resource.js';
-import { createConfiguredMaesnClient } from '../src/maesn/configured.js';
-import { requireVariables } from '../src/config.js';
 import { isCollapse, judgePass } from '../src/spec/completeness.js';
 import { resourceRow } from '../src/spec/resources.js';
-import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { PullResourceResult } from '../src/workflows/messages.js';
+import { activityDependencies } from './support/activities.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
@@ -137,26 +135,7 @@ const storedKeys = async (connectionId: string, resource: Kind, includeDeleted =
 };
 
 function createPull(fullWalkEveryMs: number) {
-  return createPullResource({
-    store: harness.store,
-    temporal: harness.temporal,
-    taskQueue: harness.taskQueue,
-    targetSystems: createTargetSystems(),
-    maesn: createConfiguredMaesnClient(requireVariables(harness.config, 'MAESN_API_KEY')),
-    options: {
-      timeScale: 1,
-      heartbeatEveryMs: 60_000,
-      walkForMs: 60_000,
-      pageLimit: PAGE_LIMIT,
-      fullWalkEveryMs,
-      maximumDeletedShare: 1,
-      deliverForMs: 1,
-      deliverAtOnce: 1,
-      keepEventsForMs: 1,
-      remindEveryMs: 1,
-      expireAfterMs: 1,
-    },
-  });
+  return createPullResource(activityDependencies(harness, { fullWalkEveryMs, pageLimit: PAGE_LIMIT })).pullResource;
 }
 
 type Books = Awaited<ReturnType<typeof open>>;

@@ -8,12 +8,13 @@ import type { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
 import { LONG_WAIT_MS, isStuck } from '../spec/retry.js';
 import { isFailureDetails } from '../workflows/messages.js';
-import type { AttemptCounts, RetryingReport } from '../workflows/messages.js';
+import type { AttemptCounts, MetFailure, RetryingReport } from '../workflows/messages.js';
 import {
   UNEXPECTED,
   isFinal,
   isMaesnError,
   isTemporalFailure,
+  metBefore,
   targetSystemOf,
   toApplicationFailure,
   toUnexpectedFailure,
@@ -66,6 +67,8 @@ export interface Attempt {
   progressed(changes?: Partial<Progress>): Promise<void>;
   /** What to throw for this error; a failure of Maesn is counted. */
   toFailure(error: unknown, about?: AttemptAbout): Promise<unknown>;
+  /** What to throw for a failure that was met before this Activity began: it is the first of its own. */
+  takeOver(met: MetFailure): Promise<unknown>;
   end(): void;
 }
 
@@ -74,12 +77,14 @@ const TELL_EVERY_MS = 500;
 
 /** `before`: what an Activity had met in whose place this one was begun. */
 export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, before?: AttemptCounts): Attempt {
-  const earlier: unknown = activityInfo().heartbeatDetails;
+  const { heartbeatDetails: earlier, isLocal }: { readonly heartbeatDetails?: unknown; readonly isLocal: boolean } =
+    activityInfo();
   let progress: Progress = parseProgress(earlier ?? before) ?? { failures: {}, retries: 0, told: 'nothing' };
   let beatAt = -Infinity;
   const beat = () => {
     beatAt = performance.now();
-    heartbeat(progress);
+    // Within a Workflow Task nobody hears it.
+    if (!isLocal) heartbeat(progress);
   };
   beat();
   // A slow answer is not a dead Worker: the heartbeat does not wait for it.
@@ -117,7 +122,7 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
   async function tellIfStuck(failure: ApplicationFailure, explain: AttemptAbout['explain']): Promise<void> {
     const { failures: perType, failingSince, told } = progress;
     const failures = Object.values(perType).reduce((sum, of) => sum + of, 0);
-    if (told === 'fails' || failingSince === undefined || isFinal(failure)) return;
+    if (isLocal || told === 'fails' || failingSince === undefined || isFinal(failure)) return;
     const tells = isStuck(failures) ? 'fails' : 'waits';
     const { nextRetryDelay } = failure;
     const isLong = typeof nextRetryDelay === 'number' && nextRetryDelay >= LONG_WAIT_MS;
@@ -150,6 +155,15 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
       }
       await hears?.(failure);
       await tellIfStuck(failure, explain);
+      return failure;
+    },
+    async takeOver(met) {
+      const { type, details } = met;
+      const { failureCount, retries, page } = details;
+      const failingSince = new Date().toISOString();
+      change({ failures: { [type]: failureCount }, retries: retries + 1, failingSince, page });
+      const failure = metBefore(met);
+      await tellIfStuck(failure, undefined);
       return failure;
     },
     end() {

@@ -6,7 +6,7 @@ import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
 import { deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
-import type { FailureDetails, WalkCounts } from '../workflows/messages.js';
+import type { FailureDetails, MetFailure, WalkCounts } from '../workflows/messages.js';
 
 /** What a step knows of itself when it fails. */
 export interface FailureAbout {
@@ -103,6 +103,19 @@ export function toUnexpectedFailure(error: unknown, failureCount: number): Appli
   });
 }
 
+/** A failure as it was, with what is left of its delay. */
+export function metBefore({ type, message, details }: MetFailure): ApplicationFailure {
+  const { nextAttemptAt } = details;
+  const leftMs = nextAttemptAt === undefined ? 0 : Date.parse(nextAttemptAt) - Date.now();
+  return ApplicationFailure.create({
+    type,
+    message,
+    details: [details],
+    nextRetryDelay: Math.max(MINIMUM_DELAY_MS, leftMs),
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
 /** Nothing went wrong: another Worker, or this one when it is back, goes on at once where this one stopped. */
 export function workerShutdown(): ApplicationFailure {
   return ApplicationFailure.create({
@@ -163,6 +176,15 @@ export function anotherRequestRuns(name: string): ApplicationFailure {
     type: 'AnotherRequestRuns',
     message: `${name} runs one request of a connection at a time, and another one, or a task that it has started, is still running. Waits on.`,
     nextRetryDelay: 1_000,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
+/** Nothing went wrong: a Workflow Task is no place to wait for one's turn. */
+export function turnIsFar(waitMs: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'TurnIsFar',
+    message: `The next request may be sent in ${prettyMs(waitMs)}: an Activity waits for that.`,
     category: ApplicationFailureCategory.BENIGN,
   });
 }

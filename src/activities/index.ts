@@ -7,6 +7,7 @@ import {
   createReadHolds,
   createResumeConnection,
 } from './holds.js';
+import { createBeginCycle } from './begin-cycle.js';
 import { createCheckLogin } from './check-login.js';
 import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
@@ -33,7 +34,8 @@ import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subs
 /** All Activities, with what they need. Their names are what the Temporal UI shows. */
 export function createActivities(dependencies: ActivityDependencies) {
   return {
-    pullResource: createPullResource(dependencies),
+    ...createPullResource(dependencies),
+    beginCycle: safely(createBeginCycle(dependencies)),
     readUnsupported: safely(createReadUnsupported(dependencies)),
     readRetry: createReadRetry(),
     retrySome: createRetrySome(dependencies),

@@ -2,6 +2,7 @@
 import { sleep } from '@temporalio/activity';
 import type { ScopedLimit } from '../spec/pace.js';
 import type { Store } from '../store/index.js';
+import { turnIsFar } from './failure.js';
 
 export interface Pace {
   /** Resolves when the next request may be sent. */
@@ -12,8 +13,16 @@ export interface Pace {
   answered(requests: number): Promise<void>;
 }
 
-/** `ahead`: turns that are reserved at once; those that are not used are lost, so no more than may be in flight. */
-export function createPace(store: Store, limits: readonly ScopedLimit[], ahead: number): Pace {
+/**
+ * `ahead`: turns that are reserved at once; those that are not used are lost, so no more than may be in flight. `maxWaitMs`: a
+ * turn that is further away is not waited for.
+ */
+export function createPace(
+  store: Store,
+  limits: readonly ScopedLimit[],
+  ahead: number,
+  maxWaitMs: number = Infinity,
+): Pace {
   const scopes = [...new Set(limits.map(({ scope }) => scope))];
   let turns: number[] = [];
   let isSlow = false;
@@ -38,6 +47,7 @@ export function createPace(store: Store, limits: readonly ScopedLimit[], ahead: 
         at = turns.shift();
       }
       const waitMs = at - performance.now();
+      if (waitMs > maxWaitMs) throw turnIsFar(waitMs);
       if (waitMs > 0) await sleep(waitMs);
     },
 

@@ -28,15 +28,43 @@ import { createTellStuck, createTellWithheld } from './tell-application.js';
 import { PageError, isSamePass, walkPages } from './walk-pages.js';
 import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 
+/** Walks within Workflow Tasks, of this Worker: each keeps one of them, and a target system that hangs must not keep them all. */
+const SMALL_AT_ONCE = 10;
+/** A Workflow hears nothing while its task is under way. */
+const SMALL_FOR_MS = 2_000;
+
 export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, targetSystems, options } = dependencies;
   const tellStuck = createTellStuck(dependencies);
   const tellWithheld = createTellWithheld(dependencies);
   const learn = createLearn(dependencies);
 
-  return async function pullResource(input: PullResourceInput): Promise<PullResourceResult> {
+  let small = 0;
+
+  return {
+    pullResource: (input: PullResourceInput) => pull(input, { forMs: options.walkForMs }),
+    /**
+     * The same as a Local Activity, for what is likely to be done at once: a cycle without news costs no Activity. What is not
+     * done in time, or fails, goes on in `pullResource`.
+     */
+    async pullSmall(input: PullResourceInput): Promise<PullResourceResult> {
+      if (small >= SMALL_AT_ONCE) return NOT_BEGUN;
+      small += 1;
+      try {
+        return await pull(input, { forMs: SMALL_FOR_MS, maxWaitMs: SMALL_FOR_MS });
+      } finally {
+        small -= 1;
+      }
+    },
+  };
+
+  async function pull(
+    input: PullResourceInput,
+    { forMs, maxWaitMs }: { readonly forMs: number; readonly maxWaitMs?: number },
+  ): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
-    const until = Date.now() + options.walkForMs;
+    const { attempt: attemptNumber, isLocal, base64TaskToken } = activityInfo();
+    const until = Date.now() + forMs;
     const hasTime = () => Date.now() < until;
     const attempt = startAttempt(options, input.before);
     let keyVersion: number | undefined;
@@ -45,9 +73,9 @@ export function createPullResource(dependencies: ActivityDependencies) {
     let learning: Learning | undefined;
 
     try {
-      const opened = await openConnection(store, connectionId);
+      if (input.met !== undefined && attemptNumber === 1) throw await attempt.takeOver(input.met);
+      const [opened, holds] = await Promise.all([openConnection(store, connectionId), store.holds.list(connectionId)]);
       keyVersion = triedVersion(opened);
-      const holds = await store.holds.list(connectionId);
       if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
       if (holds.length > 0) return HELD;
       const connection = requireAuthorization(opened);
@@ -57,14 +85,15 @@ export function createPullResource(dependencies: ActivityDependencies) {
         resource,
         walkId,
         now: new Date(),
-        taskToken: activityInfo().base64TaskToken,
+        // What is lost within a Workflow Task, Temporal does again with the task.
+        taskToken: isLocal ? undefined : base64TaskToken,
         fullEveryMs: options.fullWalkEveryMs,
       });
       walk = toCounts(cursor);
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? targetSystems.requestsInFlight(connection.targetSystem) : 1;
-      sender = createSender(dependencies, connection, inFlight);
+      sender = createSender(dependencies, connection, inFlight, maxWaitMs);
       const asking = { maesn, connection, hasTime, sender, targetSystems, pageLimit: options.pageLimit };
 
       const fetchOf = (at: Cursor): WalkPagesInput['fetch'] =>
@@ -132,7 +161,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
     } finally {
       attempt.end();
     }
-  };
+  }
 }
 
 function countSaved(target_system: string, resource: Resource, pages: readonly NumberedPage[]): void {
@@ -141,8 +170,9 @@ function countSaved(target_system: string, resource: Resource, pages: readonly N
   count('maesn_sync_records_total', { target_system, resource }, listed);
 }
 
-/** Not begun, because of a hold; the Workflow reads which. */
-const HELD: PullResourceResult = { done: false, held: true, pages: 0, records: 0, flagged: 0, retries: 0 };
+const NOT_BEGUN: PullResourceResult = { done: false, pages: 0, records: 0, flagged: 0, retries: 0 };
+/** Because of a hold; the Workflow reads which. */
+const HELD: PullResourceResult = { ...NOT_BEGUN, held: true };
 
 function toResult(cursor: Cursor, retries: number, task?: PullResourceResult['task']): PullResourceResult {
   return { done: cursor.completedAt !== null, ...toCounts(cursor), retries, task };

@@ -34,16 +34,17 @@ function describe(error: unknown) {
   return isMaesnError(error) ? error.failure : { type: 'Unexpected' };
 }
 
-/** `inFlight`: how many are sent at the same time at most. */
+/** `inFlight`: how many are sent at the same time at most. `maxWaitMs`: how long a turn is waited for; absent: as long as it takes. */
 export function createSender(
   { store, targetSystems, traceRequest }: Needed,
   connection: Connection,
   inFlight: number,
+  maxWaitMs?: number,
 ): Sender {
   const { connectionId, targetSystem: slug } = connection;
   const system = targetSystems.get(slug);
   const name = system.name ?? slug;
-  const pace = createPace(store, targetSystems.scopedLimits(slug, connectionId), inFlight);
+  const pace = createPace(store, targetSystems.scopedLimits(slug, connectionId), inFlight, maxWaitMs);
   const errors = createErrorBudget({ store, connectionId, system, name });
   const hold = createLease({ store, scope: `connection/${connectionId}`, name });
 

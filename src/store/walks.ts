@@ -2,7 +2,7 @@
  * Walks: one resource of one connection, read from its first page to its last. A page's records and the cursor that points
  * behind it are written in one statement, so that a crash at any moment repeats at most the pages that were in flight.
  */
-import { and, eq, getTableColumns, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, isNotNull, sql } from 'drizzle-orm';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { beginAtParents, endParents, otherParents, parentsFrom } from './child-walks.js';
@@ -61,6 +61,14 @@ export interface BeginWalkInput extends WalkOf {
   readonly fullEveryMs: number;
 }
 
+export interface SmallWalksInput {
+  readonly connectionId: string;
+  readonly maxPages: number;
+  readonly now: Date;
+  /** As `begin` takes it. */
+  readonly fullEveryMs: number;
+}
+
 export interface DecideDeletesInput {
   readonly connectionId: string;
   /** `keep`: they stay as they are; the next full walk asks again. */
@@ -90,6 +98,11 @@ export interface Walks {
   /** Keys of up to `limit` other parents, from behind this one, that could be asked for the same. */
   otherParents(of: ChildWalkOf & { readonly parentKey: string; readonly limit: number }): Promise<string[]>;
   list(connectionId: string): Promise<Cursor[]>;
+  /**
+   * Resources whose next walk is likely to need no more than `maxPages`: one like the last, which needed no more, or the first
+   * over what has changed.
+   */
+  small(input: SmallWalksInput): Promise<Resource[]>;
 }
 
 /** An unfinished walk of an earlier run is taken up again only while its pages can be expected to stand where they stood. */
@@ -173,11 +186,29 @@ export function createWalks(db: Database, process: string): Walks {
 
     list: (connectionId) =>
       db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource),
+
+    async small({ connectionId, maxPages, ...when }) {
+      const ended = await db
+        .select()
+        .from(cursors)
+        .where(and(eq(cursors.connectionId, connectionId), isNotNull(cursors.completedAt)));
+      return ended
+        .filter((cursor) => {
+          const { resource, walkSince, pages } = cursor;
+          const wasOfChanges = walkSince !== null;
+          const isOfChanges = since(cursor, { resource, ...when }) !== null;
+          return wasOfChanges === isOfChanges ? pages <= maxPages : isOfChanges;
+        })
+        .map(({ resource }) => resource);
+    },
   };
 }
 
 /** `lastModifiedAt` of the walk that follows the one of this cursor; `null`: it is a full one. */
-function since({ watermark, fullAt }: Cursor, { resource, now, fullEveryMs }: BeginWalkInput): Date | null {
+function since(
+  { watermark, fullAt }: Cursor,
+  { resource, now, fullEveryMs }: Pick<BeginWalkInput, 'resource' | 'now' | 'fullEveryMs'>,
+): Date | null {
   if (watermark === null || fullAt === null || !resourceRow(resource).incremental) return null;
   if (now.getTime() - fullAt.getTime() >= fullEveryMs) return null;
   return new Date(watermark.getTime() - WATERMARK_OVERLAP_MS);

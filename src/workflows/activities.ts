@@ -67,11 +67,21 @@ export const {
  * What every cycle of every connection asks the store, a statement or two: done within the Workflow Task, for what it takes to
  * hand it to a Worker is many times as much.
  */
-export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
+export const { beginCycle, readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
   proxyLocalActivities<Activities>({
     startToCloseTimeout: '1 minute',
     retry: STORE_RETRY_POLICY,
   });
+
+/**
+ * Calls Maesn within the Workflow Task, once: whatever it meets, `pullResource` is told of, and tries again as the error guide
+ * says.
+ */
+export const pullSmall = proxyLocalActivities<Activities>({
+  // It gives up by itself once the request that is under way is over.
+  startToCloseTimeout: '2 minutes',
+  retry: { maximumAttempts: 1 },
+}).pullSmall;
 
 /** Asks Temporal about its own Workflow. Somebody waits: after two tries it goes without. */
 export const { readRetry } = proxyLocalActivities<Activities>({

@@ -12,7 +12,7 @@ export interface FailureCause {
 }
 
 export function causeOf(error: unknown): FailureCause {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cause = thrownBy(error);
   if (!(cause instanceof ApplicationFailure)) {
     return { type: 'Unexpected', message: cause instanceof Error ? cause.message : 'unknown' };
   }
@@ -24,10 +24,21 @@ export function causeOf(error: unknown): FailureCause {
   };
 }
 
+/** No attempt would mend it. */
+export function isFinal(error: unknown): boolean {
+  const cause = thrownBy(error);
+  return cause instanceof ApplicationFailure && cause.nonRetryable === true;
+}
+
 /**
  * Whether an Activity ended because it was cancelled. One that fails after that, for whatever reason, is not tried
  * again, and arrives as that failure.
  */
 export function endedByCancellation(error: unknown): boolean {
   return isCancellation(error) || (error instanceof ActivityFailure && error.retryState === 'CANCEL_REQUESTED');
+}
+
+/** A Local Activity's failure comes as it was thrown. */
+function thrownBy(error: unknown): unknown {
+  return error instanceof ActivityFailure ? error.cause : error;
 }

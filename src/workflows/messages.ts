@@ -516,11 +516,35 @@ export interface PullResourceInput extends TriedBefore {
   readonly walkId: string;
   /** The task that holds the next page, when the last call ended while it was running. */
   readonly task?: PullTask | undefined;
+  /** What `pullSmall` has met, to be tried again: the first attempt fails with it, so that Temporal waits, counts and shows it. */
+  readonly met?: MetFailure | undefined;
+}
+
+export interface MetFailure {
+  /** A row of the error guide. */
+  readonly type: string;
+  readonly message: string;
+  readonly details: FailureDetails;
 }
 
 export interface PullTask {
   readonly page: number;
   readonly taskId: string;
+}
+
+export interface BeginCycleInput {
+  readonly connectionId: string;
+  readonly runId: string;
+  /** From 1. */
+  readonly cycle: number;
+  readonly resources: readonly Resource[];
+}
+
+/** What is known of the resources of a connection before they are pulled. */
+export interface CyclePlan {
+  readonly unsupported: UnsupportedResources;
+  /** Whose last walk came to its end within a few pages. */
+  readonly small: readonly Resource[];
 }
 
 /** What a target system does not offer, and until when that is believed. Times in ISO 8601. */

@@ -13,10 +13,12 @@ import type { ActivityOptions } from '@temporalio/workflow';
 import { cycleIntervalMs } from '../spec/cadence.js';
 import type { Resource } from '../spec/resources.js';
 import {
+  beginCycle,
   decideDeletes,
   HINTED,
   pauseConnection,
   pullResource,
+  pullSmall,
   readHints,
   readHolds,
   readUnsupported,
@@ -24,7 +26,7 @@ import {
   tellApplication,
 } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
-import { causeOf, endedByCancellation } from './failures.js';
+import { causeOf, endedByCancellation, isFinal } from './failures.js';
 import {
   decideDeletesUpdate,
   hintedSignal,
@@ -36,7 +38,10 @@ import {
 } from './messages.js';
 import type {
   DecideDeletesInput,
+  MetFailure,
   PauseInput,
+  PullResourceInput,
+  PullResourceResult,
   PullTask,
   ResumeInput,
   SyncConnectionInput,
@@ -136,11 +141,12 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       if (dueAt !== undefined) await untilDue(dueAt);
       state.startCycle();
       const startedAtMs = Date.now();
-      await tell('sync.started', { cycle: state.status().cycle, resources: input.resources });
-      unsupported = await readUnsupported({ connectionId });
+      const { cycle } = state.status();
+      const plan = await beginCycle({ connectionId, runId, cycle, resources: input.resources });
+      ({ unsupported } = plan);
       for (const resource of input.resources) {
         const known = unsupported[resource];
-        if (known === undefined) await pull(resource, runId);
+        if (known === undefined) await pull(resource, runId, { isSmall: plan.small.includes(resource) });
         else state.skipped(resource, known);
       }
       if (hinted && everyMs === undefined) await pullHinted();
@@ -206,17 +212,13 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     hinted = false;
     for (const resource of await readHints({ connectionId, resources: input.resources })) {
       hintedWalks += 1;
-      await pull(resource, `${runId}/${hintedWalks}`, HINTED);
+      await pull(resource, `${runId}/${hintedWalks}`, { isSmall: true, options: HINTED });
     }
     hintsPulledAt = Date.now();
   }
 
   /** To the resource's end, however often it is held or has to wait. */
-  async function pull(
-    resource: Resource,
-    walkId: string,
-    options: Pick<ActivityOptions, 'priority'> = {},
-  ): Promise<void> {
+  async function pull(resource: Resource, walkId: string, expected: ExpectedPull): Promise<void> {
     state.startResource(resource);
     let task: PullTask | undefined;
     for (;;) {
@@ -226,13 +228,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       pulling = new CancellationScope();
       try {
-        const result = await pulling.run(() =>
-          retrying.run((before) =>
-            pullResource.executeWithOptions({ summary: summaryOf(resource), ...options }, [
-              { connectionId, resource, walkId, task, before },
-            ]),
-          ),
-        );
+        const result = await pulling.run(() => pullOnce({ connectionId, resource, walkId, task }, expected));
         if (result.held === true) {
           holdsChanged = true;
           continue;
@@ -266,6 +262,29 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     }
   }
 
+  /** As far as one call goes. What is small is tried within the Workflow Task; Temporal tries again what that did not bring to its end. */
+  async function pullOnce(from: PullResourceInput, { isSmall, options }: ExpectedPull): Promise<PullResourceResult> {
+    const summary = summaryOf(from.resource);
+    let { task } = from;
+    let met: MetFailure | undefined;
+    if (isSmall) {
+      try {
+        const result = await pullSmall.executeWithOptions({ summary }, [from]);
+        if (result.done || result.held === true) return result;
+        ({ task } = result);
+      } catch (error) {
+        if (endedByCancellation(error) || isFinal(error)) throw error;
+        const { type, message, details } = causeOf(error);
+        if (details !== undefined) met = { type, message, details };
+      }
+    }
+    return retrying.run((before) =>
+      pullResource.executeWithOptions({ summary, ...options }, [
+        { ...from, task, ...(before === undefined ? { met } : { before }) },
+      ]),
+    );
+  }
+
   function summaryOf(resource: Resource): string {
     const { nextPage } = state;
     return `${resource} of ${connectionId}${nextPage === 1 ? '' : `, from page ${nextPage}`}`;
@@ -280,9 +299,15 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     return failure;
   }
 
-  async function tell(type: 'sync.started' | 'sync.completed' | 'sync.failed', data: object): Promise<void> {
+  async function tell(type: 'sync.completed' | 'sync.failed', data: object): Promise<void> {
     await tellApplication({ connectionId, type, occasion: runId, data: { runId, ...data } });
   }
+}
+
+interface ExpectedPull {
+  /** It is likely to be done at once. */
+  readonly isSmall: boolean;
+  readonly options?: Pick<ActivityOptions, 'priority'>;
 }
 
 /** An Update can come from anybody who reaches the Temporal server. */

@@ -51,3 +51,18 @@ export async function readDetails(temporal: Client, workflowId: string): Promise
   return metadata.parse(await temporal.workflow.getHandle(workflowId).query('__temporal_workflow_metadata'))
     .currentDetails;
 }
+
+/** Of a Local Activity's marker, what the SDK notes. */
+const localActivity = z.object({ activity_type: z.string() });
+
+/** Names of the Activities in the order in which they were scheduled, or had ended within a Workflow Task. */
+export async function readActivities(temporal: Client, workflowId: string, runId?: string): Promise<string[]> {
+  const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+  return (events ?? []).flatMap((event) => {
+    const scheduled = event.activityTaskScheduledEventAttributes?.activityType?.name;
+    if (typeof scheduled === 'string') return [scheduled];
+    const data = event.markerRecordedEventAttributes?.details?.['data']?.payloads?.[0]?.data;
+    if (event.markerRecordedEventAttributes?.markerName !== 'core_local_activity' || !data) return [];
+    return [`${localActivity.parse(JSON.parse(Buffer.from(data).toString())).activity_type} (local)`];
+  });
+}

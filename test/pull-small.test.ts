@@ -1,0 +1,194 @@
+/** What is small is pulled within the Workflow Task; what that does not bring to its end, an Activity does, as the error guide says. */
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPullResource } from '../src/activities/pull-resource.js';
+import type { PullResourceResult, SyncConnectionStatus } from '../src/workflows/messages.js';
+import { activityDependencies } from './support/activities.js';
+import { readActivities } from './support/history.js';
+import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
+import { expectSameRecords } from './support/records.js';
+import { waitFor } from './support/wait.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness({ overrides: { MAESN_RETRY_TIME_SCALE: '20' } });
+});
+afterAll(() => harness.close());
+
+type Connected = Awaited<ReturnType<Harness['connect']>>;
+
+/** After its first cycle, in which nothing is known to be small. */
+async function idle(records: Parameters<Harness['connect']>[0]['records'] = { customers: 5, items: 5 }) {
+  const connected = await harness.connect({ records });
+  const { connectionId } = connected;
+  await harness.sync.startSync(connectionId, {
+    resources: ['customers', 'items'],
+    every: '1 hour',
+  });
+  await inCycle(connectionId, 2, ({ state }) => state === 'Idle');
+  return connected;
+}
+
+const inCycle = (connectionId: string, cycle: number, is: (status: SyncConnectionStatus) => boolean) =>
+  waitFor(`cycle ${cycle}`, async () => {
+    const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
+    const status = await handle.query<SyncConnectionStatus>('status');
+    return status.cycle === cycle && is(status) && status;
+  });
+
+const done = (connectionId: string) => inCycle(connectionId, 3, ({ state }) => state === 'Idle');
+
+/** The second cycle, to its end. */
+async function again({ connectionId }: Connected): Promise<SyncConnectionStatus> {
+  await harness.sync.syncNow(connectionId);
+  return done(connectionId);
+}
+
+/** Of the second cycle: a cycle is a run, and the third one waits. */
+async function activities(connectionId: string): Promise<string[]> {
+  const workflowId = `sync/${connectionId}`;
+  const { events } = await harness.temporal.workflow.getHandle(workflowId).fetchHistory();
+  const second = events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId ?? '';
+  return readActivities(harness.temporal, workflowId, second);
+}
+
+const requestsSince = ({ account }: Connected, at: number) =>
+  harness.sandbox.requests.filter(({ account: of }) => of === account.name).slice(at);
+
+describe('a cycle', () => {
+  it('without news schedules no Activity', async () => {
+    const connected = await idle();
+    const report = await again(connected);
+    expect(await activities(connected.connectionId)).toEqual([
+      'beginCycle (local)',
+      'pullSmall (local)',
+      'pullSmall (local)',
+      'tellApplication (local)',
+    ]);
+    expect(report.lastReport?.resources['items']).toMatchObject({ status: 'completed', retries: 0 });
+  });
+
+  it('with news does not either, and they are in the store', async () => {
+    const connected = await idle();
+    const { connectionId, account } = connected;
+    account.put('items', { itemNumber: 'new' });
+    account.put('customers', { number: 'new' });
+    await again(connected);
+    expect(await activities(connectionId)).not.toContain('pullResource');
+    await expectSameRecords(harness.store, connectionId, account, ['customers', 'items']);
+  });
+
+  it('leaves what is large to an Activity', async () => {
+    const connected = await idle({ customers: 1_000, items: 5 });
+    await again(connected);
+    const names = await activities(connected.connectionId);
+    expect(names.filter((name) => name.startsWith('pull')).toSorted()).toEqual(['pullResource', 'pullSmall (local)']);
+  });
+});
+
+describe('a failure within the Workflow Task', () => {
+  it('that is tried again is the first of an Activity: same message, the delay of the guide, counted on, no request more', async () => {
+    const connected = await idle();
+    const { connectionId, account } = connected;
+    const before = requestsSince(connected, 0).length;
+    account.fault({ resource: 'customers', times: 2, answer: { status: 429 } });
+    await harness.sync.syncNow(connectionId);
+    const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
+    const pending = await waitFor('the Activity waits', async () => {
+      const [activity] = (await handle.describe()).raw.pendingActivities ?? [];
+      return activity?.lastFailure !== undefined && activity.lastFailure !== null && activity;
+    });
+    expect(pending.activityType?.name).toBe('pullResource');
+    expect(pending.lastFailure?.applicationFailureInfo?.type).toBe('TooManyRequests');
+    expect(pending.lastFailure?.message).toContain('answered 429, for the first time in a row; the next attempt is in');
+    expect(requestsSince(connected, before).filter(({ resource }) => resource === 'customers')).toHaveLength(1);
+
+    await waitFor('it has failed twice', async () => {
+      const [activity] = (await handle.describe()).raw.pendingActivities ?? [];
+      return activity?.lastFailure?.message?.includes('2 times in a row') === true;
+    });
+    expect((await done(connectionId)).lastReport?.resources['customers']).toMatchObject({
+      status: 'completed',
+      retries: 2,
+    });
+    const times = requestsSince(connected, before)
+      .filter(({ resource }) => resource === 'customers')
+      .map(({ time }) => Date.parse(time));
+    // A minute, twentyfold faster, and then two.
+    expect(times).toHaveLength(3);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2_900);
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(5_900);
+  });
+
+  it('401 waits for reauthorisation, and goes on', async () => {
+    const connected = await idle();
+    const { connectionId, account } = connected;
+    account.fault({ resource: 'customers', answer: 'revoke' });
+    await harness.sync.syncNow(connectionId);
+    await inCycle(connectionId, 2, ({ state }) => state === 'AwaitingReauthorization');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    const { lastReport } = await done(connectionId);
+    expect(lastReport?.resources['customers']).toMatchObject({ status: 'completed', reauthorizations: 1 });
+  });
+
+  it('that is final is not tried again', async () => {
+    const connected = await idle();
+    connected.account.fault({ resource: 'customers', answer: { status: 400 } });
+    const { lastReport } = await again(connected);
+    expect(lastReport?.resources).toMatchObject({ customers: { status: 'failed' }, items: { status: 'completed' } });
+    expect(await activities(connected.connectionId)).not.toContain('pullResource');
+  });
+
+  it('of the store is tried again by an Activity', async () => {
+    const connected = await idle();
+    const { connectionId } = connected;
+    await harness.query(`alter table maesn_sync.hints rename to hints_away`);
+    try {
+      await harness.sync.syncNow(connectionId);
+      const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
+      await waitFor('the Activity waits', async () => {
+        const [activity] = (await handle.describe()).raw.pendingActivities ?? [];
+        return activity?.lastFailure?.applicationFailureInfo?.type === 'Unexpected';
+      });
+    } finally {
+      await harness.query(`alter table maesn_sync.hints_away rename to hints`);
+    }
+    expect((await done(connectionId)).lastReport?.resources['customers']).toMatchObject({ status: 'completed' });
+  });
+});
+
+describe('what takes long', () => {
+  it('is paused while it is under way, and resumed', async () => {
+    const connected = await idle();
+    const { connectionId, account } = connected;
+    account.fault({ resource: 'customers', answer: 'hang' });
+    const before = requestsSince(connected, 0).length;
+    await harness.sync.syncNow(connectionId);
+    await waitFor('it hangs', () => requestsSince(connected, before).length > 0);
+    await harness.sync.pauseSync(connectionId, { reason: 'to be seen' });
+    await inCycle(connectionId, 2, ({ state }) => state === 'Paused');
+    await harness.sync.resumeSync(connectionId);
+    expect((await done(connectionId)).lastReport?.resources['customers']).toMatchObject({ status: 'completed' });
+  });
+
+  it('keeps no more than ten Workflow Tasks of a Worker', async () => {
+    const { connectionId, account } = await idle();
+    const pulls = createPullResource(activityDependencies(harness));
+    account.fault({ resource: 'customers', times: 10, answer: 'hang' });
+    const call = async (walkId: string): Promise<PullResourceResult | Error> => {
+      try {
+        return await new MockActivityEnvironment({ isLocal: true }).run(() =>
+          pulls.pullSmall({ connectionId, resource: 'customers', walkId }),
+        );
+      } catch (error) {
+        return error instanceof Error ? error : new Error('no error');
+      }
+    };
+    const results = await Promise.all(Array.from({ length: 12 }, (_, n) => call(`walk-${n}`)));
+    expect(results.filter((result) => !(result instanceof Error))).toEqual([
+      { done: false, pages: 0, records: 0, flagged: 0, retries: 0 },
+      { done: false, pages: 0, records: 0, flagged: 0, retries: 0 },
+    ]);
+  });
+});
