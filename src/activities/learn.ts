@@ -61,18 +61,22 @@ export function createLearn(dependencies: ActivityDependencies) {
 
     const note = (outcome: Outcome) => noteOutcome({ connectionId, targetSystem }, outcome);
 
+    async function noteSuccess(): Promise<void> {
+      if (performance.now() - notedAt < NOTE_SUCCESS_EVERY_MS) return;
+      notedAt = performance.now();
+      // Whoever notes the next answer tells what was not told by this one.
+      await note('succeeded').catch(() => undefined);
+    }
+
     return {
       async answered(pages) {
-        await store.warnings.add(
-          of,
-          pages.flatMap(({ warnings }) => warnings),
-        );
-        if (!isKnown) await store.capabilities.offered({ ...of, keyVersion });
+        const warnings = pages.flatMap((page) => page.warnings);
+        await Promise.all([
+          store.warnings.add(of, warnings),
+          isKnown ? undefined : store.capabilities.offered({ ...of, keyVersion }),
+          noteSuccess(),
+        ]);
         isKnown = true;
-        if (performance.now() - notedAt < NOTE_SUCCESS_EVERY_MS) return;
-        notedAt = performance.now();
-        // Whoever notes the next answer tells what was not told by this one.
-        await note('succeeded').catch(() => undefined);
       },
 
       async failed(failure) {
