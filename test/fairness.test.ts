@@ -131,13 +131,15 @@ describe('what Temporal is told', () => {
   });
 
   it('is that what a webhook has hinted at goes before walks', async () => {
-    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 5 } });
     await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 day' });
     const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
     await waitFor('the first cycle is over', async () => {
       const { state, cycle } = await harness.sync.syncStatus(connectionId);
       return state === 'Idle' && cycle === 2;
     });
+    // Else it is done within the Workflow Task.
+    account.fault({ resource: 'items', answer: { status: 500 } });
     await harness.store.webhooks.hint(connectionId, 'items', 1);
     await handle.signal('hinted');
     const hinted = await waitFor('what was hinted at is pulled', async () => {

@@ -2,6 +2,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPullResource } from '../src/activities/pull-resource.js';
+import type { Resource } from '../src/spec/resources.js';
 import type { PullResourceResult, SyncConnectionStatus } from '../src/workflows/messages.js';
 import { activityDependencies } from './support/activities.js';
 import { readActivities } from './support/history.js';
@@ -12,20 +13,18 @@ import { waitFor } from './support/wait.js';
 
 let harness: Harness;
 beforeAll(async () => {
-  harness = await startHarness({ overrides: { MAESN_RETRY_TIME_SCALE: '20' } });
+  harness = await startHarness({ overrides: { MAESN_RETRY_TIME_SCALE: '60', MAESN_TIMEOUT: '2 seconds' } });
 });
 afterAll(() => harness.close());
 
 type Connected = Awaited<ReturnType<Harness['connect']>>;
 
 /** After its first cycle, in which nothing is known to be small. */
-async function idle(records: Parameters<Harness['connect']>[0]['records'] = { customers: 5, items: 5 }) {
-  const connected = await harness.connect({ records });
+async function idle({ units, targetSystem = 'sevdesk' }: { units?: number; targetSystem?: string } = {}) {
+  const connected = await harness.connect({ records: { customers: 5, items: 5, units: units ?? 0 }, targetSystem });
   const { connectionId } = connected;
-  await harness.sync.startSync(connectionId, {
-    resources: ['customers', 'items'],
-    every: '1 hour',
-  });
+  const resources: Resource[] = ['customers', 'items', ...(units === undefined ? [] : ['units' as const])];
+  await harness.sync.startSync(connectionId, { resources, every: '1 hour' });
   await inCycle(connectionId, 2, ({ state }) => state === 'Idle');
   return connected;
 }
@@ -80,10 +79,22 @@ describe('a cycle', () => {
   });
 
   it('leaves what is large to an Activity', async () => {
-    const connected = await idle({ customers: 1_000, items: 5 });
+    // Of which no list of changes can be had.
+    const connected = await idle({ units: 1_000 });
     await again(connected);
     const names = await activities(connected.connectionId);
-    expect(names.filter((name) => name.startsWith('pull')).toSorted()).toEqual(['pullResource', 'pullSmall (local)']);
+    expect(names.filter((name) => name.startsWith('pull'))).toEqual([
+      'pullSmall (local)',
+      'pullSmall (local)',
+      'pullResource',
+    ]);
+  });
+
+  it('of a target system that runs one request at a time is left to Activities', async () => {
+    const connected = await idle({ targetSystem: 'abaconnect' });
+    await again(connected);
+    const names = await activities(connected.connectionId);
+    expect(names.filter((name) => name === 'pullResource')).toHaveLength(2);
   });
 });
 
@@ -115,10 +126,10 @@ describe('a failure within the Workflow Task', () => {
     const times = requestsSince(connected, before)
       .filter(({ resource }) => resource === 'customers')
       .map(({ time }) => Date.parse(time));
-    // A minute, twentyfold faster, and then two.
+    // A minute, sixtyfold faster, and then two.
     expect(times).toHaveLength(3);
-    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2_900);
-    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(5_900);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(950);
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(1_950);
   });
 
   it('401 waits for reauthorisation, and goes on', async () => {

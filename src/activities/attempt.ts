@@ -68,7 +68,7 @@ export interface Attempt {
   /** What to throw for this error; a failure of Maesn is counted. */
   toFailure(error: unknown, about?: AttemptAbout): Promise<unknown>;
   /** What to throw for a failure that was met before this Activity began: it is the first of its own. */
-  takeOver(met: MetFailure): Promise<unknown>;
+  takeOver(met: MetFailure, about: Pick<AttemptAbout, 'explain'>): Promise<unknown>;
   end(): void;
 }
 
@@ -77,8 +77,9 @@ const TELL_EVERY_MS = 500;
 
 /** `before`: what an Activity had met in whose place this one was begun. */
 export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, before?: AttemptCounts): Attempt {
-  const { heartbeatDetails: earlier, isLocal }: { readonly heartbeatDetails?: unknown; readonly isLocal: boolean } =
-    activityInfo();
+  const info = activityInfo();
+  const { isLocal } = info;
+  const earlier: unknown = info.heartbeatDetails;
   let progress: Progress = parseProgress(earlier ?? before) ?? { failures: {}, retries: 0, told: 'nothing' };
   let beatAt = -Infinity;
   const beat = () => {
@@ -157,13 +158,13 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
       await tellIfStuck(failure, explain);
       return failure;
     },
-    async takeOver(met) {
+    async takeOver(met, { explain }) {
       const { type, details } = met;
       const { failureCount, retries, page } = details;
       const failingSince = new Date().toISOString();
       change({ failures: { [type]: failureCount }, retries: retries + 1, failingSince, page });
       const failure = metBefore(met);
-      await tellIfStuck(failure, undefined);
+      await tellIfStuck(failure, explain);
       return failure;
     },
     end() {

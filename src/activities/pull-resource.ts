@@ -67,17 +67,20 @@ export function createPullResource(dependencies: ActivityDependencies) {
     const until = Date.now() + forMs;
     const hasTime = () => Date.now() < until;
     const attempt = startAttempt(options, input.before);
+    const explain = async (type: string) => (await store.incidents.explaining(connectionId, [type]))?.id;
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
     let sender: Sender | undefined;
     let learning: Learning | undefined;
 
     try {
-      if (input.met !== undefined && attemptNumber === 1) throw await attempt.takeOver(input.met);
+      if (input.met !== undefined && attemptNumber === 1) throw await attempt.takeOver(input.met, { explain });
       const [opened, holds] = await Promise.all([openConnection(store, connectionId), store.holds.list(connectionId)]);
       keyVersion = triedVersion(opened);
       if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
       if (holds.length > 0) return HELD;
+      // Where requests are made one at a time, it is one that started a task; an Activity keeps its id.
+      if (isLocal && targetSystems.get(opened.targetSystem).exclusive === true) return NOT_BEGUN;
       const connection = requireAuthorization(opened);
       learning = learn(connection, resource);
       let cursor = await store.walks.begin({
@@ -156,7 +159,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
           await learning?.failed(failure);
           await tellStuck(input, failure);
         },
-        explain: async (type) => (await store.incidents.explaining(connectionId, [type]))?.id,
+        explain,
       });
     } finally {
       attempt.end();

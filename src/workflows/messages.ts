@@ -543,7 +543,7 @@ export interface BeginCycleInput {
 /** What is known of the resources of a connection before they are pulled. */
 export interface CyclePlan {
   readonly unsupported: UnsupportedResources;
-  /** Whose last walk came to its end within a few pages. */
+  /** Likely to need no more than a few pages. */
   readonly small: readonly Resource[];
 }
 

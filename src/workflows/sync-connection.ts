@@ -221,6 +221,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   async function pull(resource: Resource, walkId: string, expected: ExpectedPull): Promise<void> {
     state.startResource(resource);
     let task: PullTask | undefined;
+    let { isSmall } = expected;
     for (;;) {
       while (holdsChanged || state.isHeld) {
         if (!holdsChanged) await condition(() => holdsChanged);
@@ -228,7 +229,9 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       pulling = new CancellationScope();
       try {
-        const result = await pulling.run(() => pullOnce({ connectionId, resource, walkId, task }, expected));
+        const result = await pulling.run(() =>
+          pullOnce({ connectionId, resource, walkId, task }, { ...expected, isSmall }),
+        );
         if (result.held === true) {
           holdsChanged = true;
           continue;
@@ -236,6 +239,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         state.pulled(result);
         ({ task } = result);
         if (result.done) return state.endResource();
+        isSmall = false;
       } catch (error) {
         if (endedByCancellation(error)) {
           // A hold cancels the pull alone; whoever cancels the Workflow cancels everything.
