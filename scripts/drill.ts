@@ -32,6 +32,7 @@ const [version = ''] = (await readdir(debian)).toSorted((a, b) => Number(b) - Nu
 const pg = (program: string, ...args: readonly string[]) =>
   execFileSync(path.join(debian, version, 'bin', program), args, { stdio: ['ignore', 'inherit', 'inherit'] });
 
+let restoredAt = new Date();
 let temporalDirs = 0;
 let temporalDir = newTemporal();
 let service = await start();
@@ -45,12 +46,20 @@ try {
   change(1);
   await converge('more, after the backup was taken');
 
+  const lastTold = await lastEventId();
   await restart('the store is restored from the older backup; Temporal is newer', async () => {
+    restoredAt = new Date();
     await postgres.dropDatabase('books');
     await postgres.createDatabase('books');
     pg('pg_restore', `--dbname=${databaseUrl}`, backup);
+    numberEventsAnew();
     change(2);
   });
+
+  const { length: again } = (await service.store.events.latest(ID, 100)).filter(
+    ({ id, createdAt }) => id <= lastTold && createdAt > restoredAt,
+  );
+  if (again > 0) throw new Error(`${again} events have numbers that were given before the store was restored`);
 
   await restart('Temporal is lost; the store is newer', async () => {
     await rm(temporalDir, { recursive: true, force: true });
@@ -105,6 +114,16 @@ function change(round: number): void {
   account.put('items', { id: ids[0], name: `changed in round ${round}` });
   account.put('items', { id: `new-${round}`, name: `new in round ${round}` });
   account.remove('items', ids[1] ?? '');
+}
+
+/** As docs/operations.md has it. */
+function numberEventsAnew(): void {
+  const statement = `select setval('maesn_sync.events_id_seq', (extract(epoch from now()) * 1000)::bigint)`;
+  pg('psql', '--quiet', '--output=/dev/null', `--command=${statement}`, databaseUrl);
+}
+
+async function lastEventId(): Promise<number> {
+  return (await service.store.events.latest(ID, 1))[0]?.id ?? 0;
 }
 
 async function restart(what: string, disaster: () => Promise<void>, connectAgain = false): Promise<void> {
