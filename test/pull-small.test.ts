@@ -183,6 +183,21 @@ describe('what takes long', () => {
     expect((await done(connectionId)).lastReport?.resources['customers']).toMatchObject({ status: 'completed' });
   });
 
+  it('is gone on with by the next Worker, where one stops meanwhile', async () => {
+    const connected = await idle();
+    const { connectionId, account } = connected;
+    account.fault({ resource: 'customers', answer: 'hang' });
+    const before = requestsSince(connected, 0).length;
+    await harness.sync.syncNow(connectionId);
+    await waitFor('it hangs', () => requestsSince(connected, before).length > 0);
+    await harness.stopWorker();
+    await harness.startWorker();
+    expect((await done(connectionId)).lastReport?.resources).toMatchObject({
+      customers: { status: 'completed' },
+      items: { status: 'completed' },
+    });
+  });
+
   it('keeps no more than ten Workflow Tasks of a Worker', async () => {
     const { connectionId, account } = await idle();
     const pulls = createPullResource(activityDependencies(harness));
