@@ -120,6 +120,10 @@ compared with the bare loop. **SQL statements** are those of \`pg_stat_statement
 peak) are those of the variant's process; what Temporal's server, Redis and Postgres need is not in them. **Actions** are an approximation of what Temporal Cloud bills:
 Workflows started (also as new), attempts of Activities, the Local Activities of a Workflow Task as one, timers, Signals, Updates, changes of search attributes, and one
 heartbeat for every three seconds of an Activity that sends them.
+
+**How to read them.** With one connection, what counts is how many pages are asked for and written at once. \`no-change\` and \`fleet\` are the price of a Workflow: each is on record before it
+runs, can be stopped, signalled and looked at, and says how it ended; a job of a queue has none of that, and costs a fraction. Temporal with an Activity a page pays the same. What maesn-sync
+pays on top is what the others leave out: the look for what changed while the list was read, deletes, limits, events, and what is offered.
 `;
 
 function toSections(
