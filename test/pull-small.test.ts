@@ -169,14 +169,20 @@ describe('a failure within the Workflow Task', () => {
   });
 });
 
+/** In its second cycle, at its first request. */
+async function hanging(): Promise<string> {
+  const connected = await idle();
+  const { connectionId, account } = connected;
+  account.fault({ resource: 'customers', answer: 'hang' });
+  const before = requestsSince(connected, 0).length;
+  await harness.sync.syncNow(connectionId);
+  await waitFor('it hangs', () => requestsSince(connected, before).length > 0);
+  return connectionId;
+}
+
 describe('what takes long', () => {
   it('is paused while it is under way, and resumed', async () => {
-    const connected = await idle();
-    const { connectionId, account } = connected;
-    account.fault({ resource: 'customers', answer: 'hang' });
-    const before = requestsSince(connected, 0).length;
-    await harness.sync.syncNow(connectionId);
-    await waitFor('it hangs', () => requestsSince(connected, before).length > 0);
+    const connectionId = await hanging();
     await harness.sync.pauseSync(connectionId, { reason: 'to be seen' });
     await inCycle(connectionId, 2, ({ state }) => state === 'Paused');
     await harness.sync.resumeSync(connectionId);
@@ -184,12 +190,7 @@ describe('what takes long', () => {
   });
 
   it('is gone on with by the next Worker, where one stops meanwhile', async () => {
-    const connected = await idle();
-    const { connectionId, account } = connected;
-    account.fault({ resource: 'customers', answer: 'hang' });
-    const before = requestsSince(connected, 0).length;
-    await harness.sync.syncNow(connectionId);
-    await waitFor('it hangs', () => requestsSince(connected, before).length > 0);
+    const connectionId = await hanging();
     await harness.stopWorker();
     await harness.startWorker();
     expect((await done(connectionId)).lastReport?.resources).toMatchObject({
