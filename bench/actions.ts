@@ -37,7 +37,8 @@ interface Ended {
 
 /**
  * About what Temporal Cloud would bill: Workflows started (also as new), attempts of Activities, the Local Activities of a Workflow
- * Task as one, timers, Signals, Updates, changes of search attributes, and heartbeats. These are not in a history: as many are counted as fit into the time of the Activity that sends them.
+ * Task as one, timers, Signals, Updates, changes of search attributes, and heartbeats. These are not in a history: as many are
+ * counted as fit into the time of the Activity that sends them.
  */
 export function countActions(history: readonly HistoryEvent[], heartbeats?: Heartbeats): number {
   const beatingSince = new Map<string, number>();

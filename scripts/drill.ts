@@ -32,7 +32,6 @@ const [version = ''] = (await readdir(debian)).toSorted((a, b) => Number(b) - Nu
 const pg = (program: string, ...args: readonly string[]) =>
   execFileSync(path.join(debian, version, 'bin', program), args, { stdio: ['ignore', 'inherit', 'inherit'] });
 
-let restoredAt = new Date();
 let temporalDirs = 0;
 let temporalDir = newTemporal();
 let service = await start();
@@ -46,9 +45,10 @@ try {
   change(1);
   await converge('more, after the backup was taken');
 
-  const lastTold = await lastEventId();
+  const [lastTold] = await service.store.events.latest(ID, 1);
+  if (lastTold === undefined) throw new Error('no event was told');
+  const restoredAt = new Date();
   await restart('the store is restored from the older backup; Temporal is newer', async () => {
-    restoredAt = new Date();
     await postgres.dropDatabase('books');
     await postgres.createDatabase('books');
     pg('pg_restore', `--dbname=${databaseUrl}`, backup);
@@ -57,7 +57,7 @@ try {
   });
 
   const { length: again } = (await service.store.events.latest(ID, 100)).filter(
-    ({ id, createdAt }) => id <= lastTold && createdAt > restoredAt,
+    ({ id, createdAt }) => id <= lastTold.id && createdAt > restoredAt,
   );
   if (again > 0) throw new Error(`${again} events have numbers that were given before the store was restored`);
 
@@ -120,10 +120,6 @@ function change(round: number): void {
 function numberEventsAnew(): void {
   const statement = `select setval('maesn_sync.events_id_seq', (extract(epoch from now()) * 1000)::bigint)`;
   pg('psql', '--quiet', '--output=/dev/null', `--command=${statement}`, databaseUrl);
-}
-
-async function lastEventId(): Promise<number> {
-  return (await service.store.events.latest(ID, 1))[0]?.id ?? 0;
 }
 
 async function restart(what: string, disaster: () => Promise<void>, connectAgain = false): Promise<void> {

@@ -52,6 +52,12 @@ async function activities(connectionId: string): Promise<string[]> {
   return readActivities(harness.temporal, workflowId, second);
 }
 
+/** The Activity that is under way, once it has failed. */
+async function failedActivity(connectionId: string) {
+  const { raw } = await harness.temporal.workflow.getHandle(`sync/${connectionId}`).describe();
+  return raw.pendingActivities?.find(({ lastFailure }) => lastFailure);
+}
+
 const requestsSince = ({ account }: Connected, at: number) =>
   harness.sandbox.requests.filter(({ account: of }) => of === account.name).slice(at);
 
@@ -105,20 +111,15 @@ describe('a failure within the Workflow Task', () => {
     const before = requestsSince(connected, 0).length;
     account.fault({ resource: 'customers', times: 2, answer: { status: 429 } });
     await harness.sync.syncNow(connectionId);
-    const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
-    const pending = await waitFor('the Activity waits', async () => {
-      const [activity] = (await handle.describe()).raw.pendingActivities ?? [];
-      return activity?.lastFailure !== undefined && activity.lastFailure !== null && activity;
-    });
+    const pending = await waitFor('the Activity waits', () => failedActivity(connectionId));
     expect(pending.activityType?.name).toBe('pullResource');
     expect(pending.lastFailure?.applicationFailureInfo?.type).toBe('TooManyRequests');
     expect(pending.lastFailure?.message).toContain('answered 429, for the first time in a row; the next attempt is in');
     expect(requestsSince(connected, before).filter(({ resource }) => resource === 'customers')).toHaveLength(1);
 
-    await waitFor('it has failed twice', async () => {
-      const [activity] = (await handle.describe()).raw.pendingActivities ?? [];
-      return activity?.lastFailure?.message?.includes('2 times in a row') === true;
-    });
+    await waitFor('it has failed twice', async () =>
+      (await failedActivity(connectionId))?.lastFailure?.message?.includes('2 times in a row'),
+    );
     expect((await done(connectionId)).lastReport?.resources['customers']).toMatchObject({
       status: 'completed',
       retries: 2,
@@ -157,9 +158,8 @@ describe('a failure within the Workflow Task', () => {
     await harness.query(`alter table maesn_sync.hints rename to hints_away`);
     try {
       await harness.sync.syncNow(connectionId);
-      const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
       await waitFor('the Activity waits', async () => {
-        const [activity] = (await handle.describe()).raw.pendingActivities ?? [];
+        const activity = await failedActivity(connectionId);
         return activity?.lastFailure?.applicationFailureInfo?.type === 'Unexpected';
       });
     } finally {

@@ -159,8 +159,7 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
       return failure;
     },
     async takeOver(met, { explain }) {
-      const { type, details } = met;
-      const { failureCount, retries, page } = details;
+      const { type, failureCount, retries, page } = met.details;
       const failingSince = new Date().toISOString();
       change({ failures: { [type]: failureCount }, retries: retries + 1, failingSince, page });
       const failure = metBefore(met);

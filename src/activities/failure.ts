@@ -104,8 +104,8 @@ export function toUnexpectedFailure(error: unknown, failureCount: number): Appli
 }
 
 /** A failure as it was, with what is left of its delay. */
-export function metBefore({ type, message, details }: MetFailure): ApplicationFailure {
-  const { nextAttemptAt } = details;
+export function metBefore({ message, details }: MetFailure): ApplicationFailure {
+  const { type, nextAttemptAt } = details;
   const leftMs = nextAttemptAt === undefined ? 0 : Date.parse(nextAttemptAt) - Date.now();
   return ApplicationFailure.create({
     type,

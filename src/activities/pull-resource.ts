@@ -42,7 +42,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
   let small = 0;
 
   return {
-    pullResource: (input: PullResourceInput) => pull(input, { forMs: options.walkForMs }),
+    pullResource: pull,
     /**
      * The same as a Local Activity, for what is likely to be done at once: a cycle without news costs no Activity. What is not
      * done in time, or fails, goes on in `pullResource`.
@@ -51,20 +51,17 @@ export function createPullResource(dependencies: ActivityDependencies) {
       if (small >= SMALL_AT_ONCE) return NOT_BEGUN;
       small += 1;
       try {
-        return await pull(input, { forMs: SMALL_FOR_MS, maxWaitMs: SMALL_FOR_MS });
+        return await pull(input);
       } finally {
         small -= 1;
       }
     },
   };
 
-  async function pull(
-    input: PullResourceInput,
-    { forMs, maxWaitMs }: { readonly forMs: number; readonly maxWaitMs?: number },
-  ): Promise<PullResourceResult> {
+  async function pull(input: PullResourceInput): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
     const { attempt: attemptNumber, isLocal, base64TaskToken } = activityInfo();
-    const until = Date.now() + forMs;
+    const until = Date.now() + (isLocal ? SMALL_FOR_MS : options.walkForMs);
     const hasTime = () => Date.now() < until;
     const attempt = startAttempt(options, input.before);
     const explain = async (type: string) => (await store.incidents.explaining(connectionId, [type]))?.id;
@@ -96,7 +93,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? targetSystems.requestsInFlight(connection.targetSystem) : 1;
-      sender = createSender(dependencies, connection, inFlight, maxWaitMs);
+      sender = createSender(dependencies, connection, inFlight, isLocal ? SMALL_FOR_MS : undefined);
       const asking = { maesn, connection, hasTime, sender, targetSystems, pageLimit: options.pageLimit };
 
       const fetchOf = (at: Cursor): WalkPagesInput['fetch'] =>

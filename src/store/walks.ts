@@ -2,7 +2,7 @@
  * Walks: one resource of one connection, read from its first page to its last. A page's records and the cursor that points
  * behind it are written in one statement, so that a crash at any moment repeats at most the pages that were in flight.
  */
-import { and, eq, getTableColumns, isNotNull, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, sql } from 'drizzle-orm';
 import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { beginAtParents, endParents, otherParents, parentsFrom } from './child-walks.js';
@@ -110,6 +110,9 @@ const TAKE_UP_WITHIN_MS = 24 * 60 * 60_000;
 
 /** `process`: this one. */
 export function createWalks(db: Database, process: string): Walks {
+  const list = (connectionId: string): Promise<Cursor[]> =>
+    db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource);
+
   return {
     begin: (input) =>
       db.transaction(async (tx) => {
@@ -184,17 +187,13 @@ export function createWalks(db: Database, process: string): Walks {
     parentsFrom: (of) => parentsFrom(db, of),
     otherParents: (of) => otherParents(db, of),
 
-    list: (connectionId) =>
-      db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource),
+    list,
 
     async small({ connectionId, maxPages, ...when }) {
-      const ended = await db
-        .select()
-        .from(cursors)
-        .where(and(eq(cursors.connectionId, connectionId), isNotNull(cursors.completedAt)));
-      return ended
+      return (await list(connectionId))
         .filter((cursor) => {
-          const { resource, walkSince, pages } = cursor;
+          const { resource, walkSince, pages, completedAt } = cursor;
+          if (completedAt === null) return false;
           const wasOfChanges = walkSince !== null;
           const isOfChanges = since(cursor, { resource, ...when }) !== null;
           return wasOfChanges === isOfChanges ? pages <= maxPages : isOfChanges;

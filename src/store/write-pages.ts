@@ -67,7 +67,8 @@ export const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modi
 
 /**
  * Commits before the disk has confirmed it: records and cursor are in one transaction, so what a server that crashes had not
- * yet on its disk is asked for again. With the last page of a pass, everything before it is confirmed, too. (Children, of whose pages nothing is noted, wait.)
+ * yet on its disk is asked for again. With the last page of a pass, everything before it is confirmed, too. (Children,
+ * of whose pages nothing is noted, wait.)
  */
 const WITHOUT_WAITING = sql`and set_config('synchronous_commit', 'off', true) is not null`;
 

@@ -77,11 +77,11 @@ export const { beginCycle, readHints, readHolds, readUnsupported, readWrite, sta
  * Calls Maesn within the Workflow Task, once: whatever it meets, `pullResource` is told of, and tries again as the error guide
  * says.
  */
-export const pullSmall = proxyLocalActivities<Activities>({
+export const { pullSmall } = proxyLocalActivities<Activities>({
   // It gives up by itself once the request that is under way is over.
   startToCloseTimeout: '2 minutes',
   retry: { maximumAttempts: 1 },
-}).pullSmall;
+});
 
 /** Asks Temporal about its own Workflow. Somebody waits: after two tries it goes without. */
 export const { readRetry } = proxyLocalActivities<Activities>({

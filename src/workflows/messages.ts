@@ -521,8 +521,6 @@ export interface PullResourceInput extends TriedBefore {
 }
 
 export interface MetFailure {
-  /** A row of the error guide. */
-  readonly type: string;
   readonly message: string;
   readonly details: FailureDetails;
 }

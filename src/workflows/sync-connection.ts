@@ -278,8 +278,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         ({ task } = result);
       } catch (error) {
         if (endedByCancellation(error) || isFinal(error)) throw error;
-        const { type, message, details } = causeOf(error);
-        if (details !== undefined) met = { type, message, details };
+        const { message, details } = causeOf(error);
+        if (details !== undefined) met = { message, details };
       }
     }
     return retrying.run((before) =>
