@@ -86,6 +86,39 @@ describe('a repeating sync', () => {
     await harness.sync.cancelSync(connectionId);
   });
 
+  it('that is asked for while a cycle is under way is asked once more, right after it', async () => {
+    const { connectionId, account } = await repeat(['items', 'bills'], {});
+    await idleIn(connectionId, 2);
+    account.fault({ resource: 'bills', answer: { status: 429, retryAfter: 3_600 } });
+    await harness.sync.syncNow(connectionId);
+    await waitFor('the cycle is under way', async () => {
+      const status = await harness.sync.syncStatus(connectionId);
+      return status.cycle === 2 && status.retry !== undefined;
+    });
+    // What comes now, this cycle has missed.
+    account.put('items', { name: 'new' });
+    await harness.sync.syncNow(connectionId);
+    await harness.sync.syncNow(connectionId);
+    await harness.sync.retryNow(connectionId);
+    await idleIn(connectionId, 4);
+    expect((await harness.store.records.count(connectionId)).items).toBe(6);
+    await harness.sync.cancelSync(connectionId);
+  });
+
+  it('that is asked for just when a cycle ends is asked once more', async () => {
+    const { connectionId } = await repeat(['items'], {});
+    const completed = async () =>
+      (await harness.sync.events({ connectionId })).filter(({ type }) => type === 'sync.completed').length;
+    for (const cycle of [1, 2, 3, 4, 5]) {
+      await waitFor(`cycle ${cycle} is over`, async () => (await completed()) === cycle);
+      // Its run goes on for a moment, to continue as new.
+      await harness.sync.syncNow(connectionId);
+    }
+    await idleIn(connectionId, 7);
+    expect(await completed()).toBe(6);
+    await harness.sync.cancelSync(connectionId);
+  });
+
   it('follows the hint of a webhook at once, however long it waits', async () => {
     const { connectionId } = await repeat(['items'], { items: 1 });
     expect(await hoursAfter(connectionId, 1)).toBe(2);

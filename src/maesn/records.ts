@@ -2,7 +2,7 @@
 import { hash as digest } from 'node:crypto';
 import { z } from 'zod';
 import { resourceRow } from '../spec/resources.js';
-import { isObject, isoText, typeProblems } from './columns.js';
+import { isIsoText, isObject, typeProblems } from './columns.js';
 import type { Listed } from './listed-texts.js';
 import type { Resource } from '../spec/resources.js';
 
@@ -26,10 +26,13 @@ export const recordKey = z
 /** A parent's key and this one's together must still be one that Postgres can index. */
 const childOwnKey = recordKey.refine((key) => key.length <= 100);
 
-/** ISO 8601, with or without time and zone; without a zone it is taken for UTC. */
-export const isoDate = isoText.transform(
-  (text) => new Date(/T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`),
-);
+/** Without a zone it is taken for UTC. */
+export const isoDate = z.custom<string>(isIsoText, 'is not an ISO 8601 date').transform(toDate);
+
+function toDate(isoText: string): Date {
+  const isComplete = /T.*(?:Z|[+-]\d\d:?\d\d)$/.test(isoText) || !isoText.includes('T');
+  return new Date(isComplete ? isoText : `${isoText}Z`);
+}
 
 /**
  * Parses a page. `offset`: how many records of the walk came before it; a record of a resource without key is
@@ -82,7 +85,7 @@ function parseRecord(
     key: parentKey === undefined ? key : childKey(parentKey, key),
     parentKey: parentKey ?? null,
     json,
-    modifiedAt: isoDate.safeParse(modified).data ?? null,
+    modifiedAt: isIsoText(modified) ? toDate(modified) : null,
     hash,
     problems: problems.length === 0 ? null : problems,
   };

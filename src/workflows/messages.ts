@@ -142,7 +142,7 @@ export const resumeUpdate = defineUpdate<SyncConnectionStatus, [ResumeInput | un
 export const decideDeletesUpdate = defineUpdate<SyncConnectionStatus, [DecideDeletesInput]>('decideDeletes');
 /** A hold was placed or lifted: the store says which. */
 export const holdsChangedSignal = defineSignal('holdsChanged');
-/** Starts the next cycle of a repeating sync now. Means nothing while one is under way. */
+/** Starts the next cycle of a repeating sync now; while one is under way, right after it. */
 export const syncNowSignal = defineSignal('syncNow');
 /** A webhook has said that something changed: the store says what. */
 export const hintedSignal = defineSignal('hinted');

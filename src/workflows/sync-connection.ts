@@ -70,7 +70,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   const awaitReauthorization = receiveReauthorization(connectionId);
   const retrying = receiveRetrying(() => state.retrying(retrying.report));
   let pulling: CancellationScope | undefined;
-  let askedFor = false;
+  /** Asked for, and not begun. */
+  let asks = 0;
   let hinted = input.hinted === true;
   let hintedWalks = 0;
   let hintDelayMs = HINT_DELAY_MS;
@@ -79,7 +80,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   let unsupported: UnsupportedResources = {};
 
   setHandler(statusQuery, () => state.status());
-  setHandler(syncNowSignal, () => void (askedFor = true));
+  setHandler(syncNowSignal, () => void (asks += 1));
   setHandler(hintedSignal, () => void (hinted = true));
   setHandler(holdsChangedSignal, readHoldsAgain);
   setHandler(
@@ -159,10 +160,12 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
         // One that brought nothing may have taken long to do so: the pause after it is a whole one.
         const from = failedCycles === 0 ? startedAtMs : Date.now();
+        // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
+        const nextAt = asks > 0 ? Date.now() : from + cycleIntervalMs(everyMs, failedCycles);
         return await continueAsNew<typeof syncConnection>({
           ...input,
           failedCycles,
-          dueAt: from + cycleIntervalMs(everyMs, failedCycles),
+          dueAt: nextAt,
           cycle: state.status().cycle + 1,
           lastReport: report,
           // What was hinted at meanwhile is pulled by the run that waits for the next cycle.
@@ -188,14 +191,18 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   }
 
   async function untilDue(time: number): Promise<void> {
-    for (;;) {
-      const called = () => askedFor || holdsChanged || (hinted && !state.isHeld);
-      await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
-      if (askedFor || Date.now() >= time) return;
+    while (Date.now() < time) {
+      if (asks > 0) {
+        // At most one is for later: it may have come when the cycle was over, which a Workflow Task that is done again does not know.
+        asks = Math.min(asks - 1, 1);
+        return;
+      }
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
       // A long wait with many hints must not outgrow a history.
       if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>({ ...input, hinted });
+      const called = () => asks > 0 || holdsChanged || (hinted && !state.isHeld);
+      await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
     }
   }
 
