@@ -88,7 +88,7 @@ const ofTheList = (requests: Sandbox['requests']) =>
   requests.filter(({ lastModifiedAt }) => lastModifiedAt === undefined);
 
 it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was in flight, loses nothing and doubles nothing`, async () => {
-  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: PAGES * 100 } });
+  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { accounts: PAGES * 100 } });
   const connectionId = `crash-${randomBytes(4).toString('hex')}`;
   await withStore((store) =>
     store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }, 'test'),
@@ -104,7 +104,7 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was 
   const handle = await temporal.workflow.start('syncConnection', {
     workflowId: `sync/${connectionId}`,
     taskQueue,
-    args: [{ connectionId, resources: ['invoices'] }],
+    args: [{ connectionId, resources: ['accounts'] }],
   });
   const requests = () => sandbox.requests.filter(({ account: name }) => name === account.name);
 
@@ -133,11 +133,11 @@ it(`a Worker that is killed ${KILLS} times in one walk repeats at most what was 
   // Never back by more than what was in flight.
   const steps = pages.slice(1).map((page, index) => page - (pages[index] ?? 0));
   expect(Math.min(...steps)).toBeGreaterThanOrEqual(-WINDOW);
-  await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));
+  await withStore((store) => expectSameRecords(store, connectionId, account, ['accounts']));
 }, 300_000);
 
 it('a Worker that is told to stop within a walk hands it over at once', async () => {
-  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { invoices: 30_000 } });
+  const account = sandbox.addAccount({ targetSystem: 'sevdesk', records: { accounts: 30_000 } });
   const connectionId = `handover-${randomBytes(4).toString('hex')}`;
   await withStore((store) =>
     store.connections.add({ connectionId, targetSystem: 'sevdesk', accountKey: account.accountKey }, 'test'),
@@ -152,7 +152,7 @@ it('a Worker that is told to stop within a walk hands it over at once', async ()
   const handle = await new Client({ connection }).workflow.start('syncConnection', {
     workflowId: `sync/${connectionId}`,
     taskQueue,
-    args: [{ connectionId, resources: ['invoices'] }],
+    args: [{ connectionId, resources: ['accounts'] }],
   });
   const requests = () => sandbox.requests.filter(({ account: name }) => name === account.name);
   const stop = async (worker: ChildProcess) => {
@@ -177,7 +177,7 @@ it('a Worker that is told to stop within a walk hands it over at once', async ()
   const pages = ofTheList(requests()).map(({ page }) => Number(page));
   const last = Math.max(...pages.slice(0, handedOver));
   expect(Math.min(...pages.slice(handedOver))).toBeGreaterThan(last - WINDOW);
-  await withStore((store) => expectSameRecords(store, connectionId, account, ['invoices']));
+  await withStore((store) => expectSameRecords(store, connectionId, account, ['accounts']));
 }, 300_000);
 
 it('the one request that a target system runs is not sent again before the lease of the killed Worker has ended', async () => {

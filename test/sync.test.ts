@@ -134,9 +134,9 @@ describe('a sync', () => {
   });
 
   it('walks 1,000 pages with at most 40 events and 10 Activities', async () => {
-    const { connectionId } = await harness.connect({ records: { invoices: 100_000 } });
-    const report = await run(connectionId, ['invoices']);
-    expect(report.resources.invoices).toMatchObject({ status: 'completed', pages: 1_000, records: 100_000 });
+    const { connectionId } = await harness.connect({ records: { accounts: 100_000 } });
+    const report = await run(connectionId, ['accounts']);
+    expect(report.resources.accounts).toMatchObject({ status: 'completed', pages: 1_000, records: 100_000 });
     const events = await readEvents(harness.temporal, `sync/${connectionId}`);
     expect(events.length).toBeLessThanOrEqual(40);
     expect(events.filter(({ type }) => type === 'ACTIVITY_TASK_SCHEDULED').length).toBeLessThanOrEqual(10);
