@@ -1,6 +1,7 @@
 /** What keeps a connection from running is a set, and each hold is lifted only by whoever may. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { pauseUpdate, resumeUpdate, syncConnectionId } from '../src/workflows/messages.js';
+import type { SyncConnectionStatus } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { waitFor } from './support/wait.js';
@@ -117,6 +118,30 @@ it('is known to an idle sync at once, and its next cycle waits', async () => {
   expect(requestsOf(account.name)).toBe(asked);
   await harness.sync.resumeSync(connectionId);
   await waitFor('the cycle was run', () => requestsOf(account.name) > asked);
+  await harness.sync.removeConnection(connectionId);
+});
+
+it('that is placed just when a cycle ends is known to the run that waits for the next', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  const { events } = harness.store;
+  const add = events.add.bind(events);
+  // Once the application is told, the run has only to continue as new.
+  const telling = vi.spyOn(events, 'add').mockImplementation(async (event) => {
+    const added = await add(event);
+    if (event.type === 'sync.completed') {
+      telling.mockRestore();
+      await harness.sync.pauseSync(connectionId, { reason: 'audit' });
+    }
+    return added;
+  });
+  await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+  const workflow = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
+  const waiting = await waitFor('the next run is paused', async () => {
+    const status = await workflow.query<SyncConnectionStatus>('status');
+    return status.cycle === 2 && status.state === 'Paused' && status;
+  });
+  expect(waiting).toMatchObject({ holds: [{ reason: 'audit' }] });
+  expect(requestsOf(account.name)).toBe(1);
   await harness.sync.removeConnection(connectionId);
 });
 

@@ -52,6 +52,8 @@ export interface SyncConnectionInput {
   readonly lastReport?: SyncReport | undefined;
   /** A webhook has hinted at something that the run before did not come to. */
   readonly hinted?: boolean | undefined;
+  /** The connection was held, or may have been, when the run before ended. */
+  readonly holdsChanged?: boolean | undefined;
   /** How many cycles in a row, up to the one before, have brought nothing at all. */
   readonly failedCycles?: number | undefined;
 }

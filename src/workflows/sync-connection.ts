@@ -76,7 +76,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   let hintedWalks = 0;
   let hintDelayMs = HINT_DELAY_MS;
   let hintsPulledAt = 0;
-  let holdsChanged = false;
+  let holdsChanged = input.holdsChanged === true;
   let unsupported: UnsupportedResources = {};
 
   setHandler(statusQuery, () => state.status());
@@ -163,13 +163,11 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
         const nextAt = asks > 0 ? Date.now() : from + cycleIntervalMs(everyMs, failedCycles);
         return await continueAsNew<typeof syncConnection>({
-          ...input,
+          ...handedOn(),
           failedCycles,
           dueAt: nextAt,
           cycle: state.status().cycle + 1,
           lastReport: report,
-          // What was hinted at meanwhile is pulled by the run that waits for the next cycle.
-          hinted,
         });
       }
       if (failures.length === 0) return report;
@@ -183,6 +181,11 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       // A hold that somebody is just placing or lifting is written before the Workflow ends.
       await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     }
+  }
+
+  /** To the run that waits for the next cycle: it pulls what was hinted at meanwhile, and knows at once that it is held. */
+  function handedOn(): SyncConnectionInput {
+    return { ...input, hinted, holdsChanged: holdsChanged || state.isHeld };
   }
 
   function readHoldsAgain(): void {
@@ -200,7 +203,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
       // A long wait with many hints must not outgrow a history.
-      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>({ ...input, hinted });
+      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>(handedOn());
       const called = () => asks > 0 || holdsChanged || (hinted && !state.isHeld);
       await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
     }
