@@ -184,7 +184,7 @@ export interface MaesnSync extends WriteCalls {
    * next full walk asks again. Lifts the hold. Throws `Refused` when nothing waits for it.
    */
   decideDeletes(connectionId: string, options: { readonly decision: 'delete' | 'keep' }): Promise<void>;
-  /** Starts the next cycle of a repeating sync now; while one is under way, right after it. Throws `SyncNotRunning`. */
+  /** Starts the next cycle of a repeating sync now; while a cycle is under way, of any sync, one more right after it. Throws `SyncNotRunning`. */
   syncNow(connectionId: string): Promise<void>;
   /**
    * Makes what waits for its next attempt now: the sync's request, and whatever else of the connection is `Retrying`, such as a

@@ -58,6 +58,20 @@ async function hoursAfter(connectionId: string, cycle: number): Promise<number> 
   return Math.round(ms / MINUTE_MS) / 60;
 }
 
+it('a sync that does not repeat, asked for while it is under way, does so once', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
+  account.fault({ resource: 'bills', answer: { status: 429, retryAfter: 3_600 } });
+  const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items', 'bills'] });
+  await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+  account.put('items', { name: 'new' });
+  await harness.sync.syncNow(connectionId);
+  await harness.sync.retryNow(connectionId);
+  await harness.temporal.workflow.getHandle(workflowId).result();
+  expect((await harness.store.records.count(connectionId)).items).toBe(6);
+  const told = (await harness.sync.events({ connectionId })).map(({ type }) => type);
+  expect(told.filter((type) => type === 'sync.completed')).toHaveLength(2);
+});
+
 describe('a repeating sync', () => {
   it('whose cycles bring nothing waits longer after each, says so, and is as before when it is answered', async () => {
     const { connectionId } = await repeat(['items', 'bills'], { items: 3, bills: 3 });

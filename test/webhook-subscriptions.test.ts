@@ -237,15 +237,25 @@ describe('a subscription', () => {
     expect(await post(callbackUrl, body, sign(secret, body))).toMatchObject({ status: 404 });
   });
 
-  it('is made anew when a sync is started while those of the one before are being ended', async () => {
+  it.each([
+    ['was cancelled', (of: string) => harness.sync.cancelSync(of), 'CANCELLED'],
+    [
+      'is gone',
+      async (of: string) => {
+        await harness.temporal.workflow.getHandle(`sync/${of}`).terminate('by mistake');
+        await harness.temporal.workflow.getHandle(`webhooks/${of}`).signal('syncStarted');
+      },
+      'TERMINATED',
+    ],
+  ])('is made anew when a sync is started while those of one that %s are being ended', async (_, stop, status) => {
     const { connectionId, account } = await connect();
     await harness.sync.startSync(connectionId, { resources, every });
     await subscribed(harness, connectionId, account);
     account.fault({ resource: 'webhooks', answer: 'hang' });
-    await harness.sync.cancelSync(connectionId);
+    await stop(connectionId);
     await waitFor('they are being ended', () => asked(account.name, 'DELETE').length > 0);
     const sync = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
-    await waitFor('the sync has ended', async () => (await sync.describe()).status.name === 'CANCELLED');
+    await waitFor('the sync has ended', async () => (await sync.describe()).status.name === status);
     await harness.sync.startSync(connectionId, { resources, every });
     await waitFor('all are made once more', () => asked(account.name).length === 2 * KINDS);
     await subscribed(harness, connectionId, account);

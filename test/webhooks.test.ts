@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'drizzle-orm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { SandboxAccount, SandboxEvent } from '../sandbox/index.js';
 import { createWebhookRoutes } from '../src/backend/webhooks.js';
 import type { Resource } from '../src/client.js';
@@ -10,7 +10,7 @@ import { createConnections } from '../src/store/connections.js';
 import { openPglite } from '../src/store/database.js';
 import { createSealing } from '../src/store/sealing.js';
 import { createWebhooks } from '../src/store/webhooks.js';
-import { readActivities } from './support/history.js';
+import { readActivities, readEvents, readSignals } from './support/history.js';
 import { expectSameRecords } from './support/records.js';
 import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
 import { waitFor } from './support/wait.js';
@@ -574,5 +574,58 @@ describe('a login that Maesn says is revoked', () => {
     expect(await harness.sync.events({ connectionId })).not.toContainEqual(
       expect.objectContaining({ type: 'connection.reauthorization_required' }),
     );
+  });
+
+  const required = (connectionId: string) =>
+    waitFor('the application is told', async () =>
+      (await harness.sync.events({ connectionId })).some(({ type }) => type.endsWith('reauthorization_required')),
+    );
+  const sayRevoked = async (account: SandboxAccount) => {
+    const { callbackUrl, secret } = webhookOf(account, 'CREATED', 'ITEM');
+    const body = JSON.stringify(revokedEvent());
+    await post(callbackUrl, body, sign(secret, body));
+  };
+
+  it('and cannot be probed is known from the 401 of a sync, which waits for no probe', async () => {
+    const { connectionId, account } = await connect({ records: { items: 5 }, resources });
+    account.fault({ resource: 'profile', answer: 'hang' });
+    await sayRevoked(account);
+    await waitFor('the probe hangs', () => probes(account.name).length === 1);
+    account.revoke();
+    await harness.sync.syncNow(connectionId);
+    await required(connectionId);
+    // It was ended, not waited for.
+    const events = await readEvents(harness.temporal, `reauthorize/${connectionId}`);
+    expect(events.map(({ type }) => type)).toContain('ACTIVITY_TASK_CANCELED');
+    expect(probes(account.name)).toHaveLength(1);
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await reauthorizeEnded(connectionId);
+    await idle(connectionId);
+  });
+
+  it('and is, just after it was found to be alive, is known from the 401 of a sync', async () => {
+    const { connectionId, account } = await connect({ records: { items: 5 }, resources });
+    const { connections } = harness.store;
+    const find = connections.find.bind(connections);
+    let isAlive = true;
+    const finding = vi.spyOn(connections, 'find').mockImplementation(async (id) => {
+      const found = await find(id);
+      if (id !== connectionId || !isAlive || probes(account.name).length === 0) return found;
+      // What was read is as good as told; then a sync meets a 401, and joins.
+      isAlive = false;
+      account.revoke();
+      await harness.sync.syncNow(connectionId);
+      await waitFor('the sync has joined', async () =>
+        (await readSignals(harness.temporal, `reauthorize/${connectionId}`)).includes('joined'),
+      );
+      return found;
+    });
+    await sayRevoked(account);
+    await required(connectionId);
+    finding.mockRestore();
+    expect(isAlive).toBe(false);
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await reauthorizeEnded(connectionId);
+    await idle(connectionId);
   });
 });

@@ -31,7 +31,11 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
 
   async function keep(): Promise<void> {
     try {
-      if (!(await lookAndWait())) return await end();
+      if (!(await lookAndWait())) {
+        await end();
+        // As below.
+        if (!syncStarted) return;
+      }
     } catch (error) {
       if (!endedByCancellation(error)) {
         if (causeOf(error).type === 'ConnectionNotFound') return;

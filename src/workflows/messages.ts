@@ -144,7 +144,7 @@ export const resumeUpdate = defineUpdate<SyncConnectionStatus, [ResumeInput | un
 export const decideDeletesUpdate = defineUpdate<SyncConnectionStatus, [DecideDeletesInput]>('decideDeletes');
 /** A hold was placed or lifted: the store says which. */
 export const holdsChangedSignal = defineSignal('holdsChanged');
-/** Starts the next cycle of a repeating sync now; while one is under way, right after it. */
+/** Starts the next cycle of a repeating sync now; while a cycle is under way, of any sync, one more right after it. */
 export const syncNowSignal = defineSignal('syncNow');
 /** A webhook has said that something changed: the store says what. */
 export const hintedSignal = defineSignal('hinted');

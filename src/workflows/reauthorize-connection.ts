@@ -41,9 +41,10 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
     do {
       // A round can begin while the last one is being released: then once more from the start.
       seenJoins = joins;
-      if (revoked) await checkRevoked();
+      if (revoked) await checkRevoked(() => joins > seenJoins);
       const { round } = await openReauthorization({ connectionId });
-      if (round === undefined) break;
+      // Somebody may have joined since it was read.
+      if (round === undefined) continue;
       const expiresAt = Date.now() + expireAfterMs;
       show({ state: 'AwaitingReauthorization', round, reminders: 0, expiresAt: new Date(expiresAt).toISOString() });
       const outcome = await awaitNewKey(round, expiresAt).catch(async (error: unknown) => {
@@ -56,14 +57,28 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
     return { released };
   }
 
-  /** Maesn has said so; whether it is so (still), its answer to a probe tells. */
-  async function checkRevoked(): Promise<void> {
+  /**
+   * Maesn has said so; whether it is so (still), its answer to a probe tells. `isKnown`: somebody has met a 401 meanwhile, and
+   * must not wait for a target system that does not answer. Where there is no answer at all, the next 401 tells.
+   */
+  async function checkRevoked(isKnown: () => boolean): Promise<void> {
     revoked = false;
-    await retrying.run((before) =>
-      checkLogin.executeWithOptions({ summary: `whether the login of ${connectionId} was revoked` }, [
-        { connectionId, before },
-      ]),
-    );
+    const check = new CancellationScope();
+    try {
+      await check.run(async () => {
+        void condition(isKnown).then(
+          () => check.cancel(),
+          () => undefined,
+        );
+        await retrying.run((before) =>
+          checkLogin.executeWithOptions({ summary: `whether the login of ${connectionId} was revoked` }, [
+            { connectionId, before },
+          ]),
+        );
+      });
+    } catch (error) {
+      if (CancellationScope.current().consideredCancelled) throw error;
+    }
   }
 
   async function awaitNewKey(round: number, expiresAt: number): Promise<ReauthorizationSettled['outcome']> {

@@ -156,16 +156,16 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       const failures = state.failedResources();
       await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
       await condition(allHandlersFinished);
-      if (everyMs !== undefined) {
+      // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
+      if (everyMs !== undefined || asks > 0) {
         const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
         // One that brought nothing may have taken long to do so: the pause after it is a whole one.
         const from = failedCycles === 0 ? startedAtMs : Date.now();
-        // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
-        const nextAt = asks > 0 ? Date.now() : from + cycleIntervalMs(everyMs, failedCycles);
+        const isDueNow = everyMs === undefined || asks > 0;
         return await continueAsNew<typeof syncConnection>({
           ...handedOn(),
           failedCycles,
-          dueAt: nextAt,
+          dueAt: isDueNow ? Date.now() : from + cycleIntervalMs(everyMs, failedCycles),
           cycle: state.status().cycle + 1,
           lastReport: report,
         });
