@@ -1,12 +1,14 @@
 /** Connecting and reconnecting: the login page, the way back from it, and everything that is not that way. */
 import { createHmac } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ServiceError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import { startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { readEvents } from './support/history.js';
 import { waitFor } from './support/wait.js';
 
 const SECRET = 'signing-secret';
@@ -92,6 +94,24 @@ describe('a login', () => {
     expect(done.runId).toBe(waiting.runId);
     expect(done.resources.items?.records).toBe(7);
     expect((await harness.sync.connection('newcomer')).keyVersion).toBe(1);
+  });
+
+  it('whose end Temporal did not hear of is told when the end user comes back once more', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 3 } });
+    account.revoke();
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await waitFor('the next look is at the first reminder', async () => {
+      const events = await readEvents(harness.temporal, `reauthorize/${connectionId}`).catch(() => []);
+      return events.some(({ type }) => type === 'TIMER_STARTED');
+    });
+    const state = await stateOf(backend, connectionId, account);
+    const url = `${backend.url}/callback/${state}?accountKey=${account.reconnect()}`;
+    vi.spyOn(harness.temporal.workflow, 'signalWithStart').mockRejectedValueOnce(new ServiceError('unavailable'));
+    expect(await visit(url)).toMatchObject({ status: 503 });
+    expect(await visit(url)).toMatchObject({ status: 410 });
+    await waitFor('the sync has completed', async () => {
+      return (await harness.sync.syncStatus(connectionId)).state === 'Completed';
+    });
   });
 
   it.each([

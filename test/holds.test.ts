@@ -1,4 +1,5 @@
 /** What keeps a connection from running is a set, and each hold is lifted only by whoever may. */
+import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { pauseUpdate, resumeUpdate, syncConnectionId } from '../src/workflows/messages.js';
 import type { SyncConnectionStatus } from '../src/workflows/messages.js';
@@ -142,6 +143,26 @@ it('that is placed just when a cycle ends is known to the run that waits for the
   });
   expect(waiting).toMatchObject({ holds: [{ reason: 'audit' }] });
   expect(requestsOf(account.name)).toBe(1);
+  await harness.sync.removeConnection(connectionId);
+});
+
+it('that was lifted while Temporal did not answer is known to be gone when somebody tries again', async () => {
+  const { connectionId } = await harness.connect({ records: { items: 5 } });
+  await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+  await untilState(connectionId, 'Idle');
+  await harness.sync.pauseSync(connectionId, { reason: 'audit' });
+  await harness.sync.syncNow(connectionId);
+  const workflow = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
+  const inWorkflow = async () => (await workflow.query<SyncConnectionStatus>('status')).state;
+  await waitFor('it waits', async () => (await inWorkflow()) === 'Paused');
+  const unreachable = vi.spyOn(harness.temporal.workflow, 'getHandle').mockReturnValueOnce({
+    ...workflow,
+    signal: () => Promise.reject(new ServiceError('unavailable')),
+  });
+  await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Unavailable' });
+  unreachable.mockRestore();
+  await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Refused' });
+  await waitFor('it goes on', async () => (await inWorkflow()) !== 'Paused');
   await harness.sync.removeConnection(connectionId);
 });
 

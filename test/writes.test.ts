@@ -3,7 +3,8 @@
  * `WRITES_BULK=1000 npx vitest run test/writes.test.ts -t 'many writes'` is the long mode of the bulk.
  */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ServiceError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import type { WriteInput } from '../src/client.js';
@@ -227,6 +228,18 @@ describe('a write of which nobody has said what became of it', () => {
     await expect(
       harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'abandon' }),
     ).rejects.toMatchObject({ code: 'Refused' });
+  });
+
+  it('that was decided while Temporal did not answer goes on when somebody tries again', async () => {
+    const { connectionId, account } = await connect(HIDES);
+    account.fault({ operation: 'createInvoice', answer: 'cut' });
+    const { idempotencyKey } = await harness.sync.write(connectionId, invoice());
+    await waitFor('it waits', async () => (await harness.sync.writes({ connectionId, states: ['undecided'] }))[0]);
+    const decide = () => harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'not_applied' });
+    vi.spyOn(harness.temporal.workflow, 'signalWithStart').mockRejectedValueOnce(new ServiceError('unavailable'));
+    await expect(decide()).rejects.toMatchObject({ code: 'Unavailable' });
+    await expect(decide()).rejects.toMatchObject({ code: 'Refused' });
+    expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied', sends: 2 });
   });
 
   it('can be decided at Temporal, too', async () => {

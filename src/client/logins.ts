@@ -1,6 +1,6 @@
 /** How an end user comes to be connected: sent to a login page, and understood when they come back. */
 import { MaesnError } from '../maesn/failure.js';
-import type { Login } from '../store/index.js';
+import type { Connection, Login } from '../store/index.js';
 import { reauthorizeConnectionStart, reauthorizedSignal } from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import { connectionNotFound, findConnection } from './context.js';
@@ -23,17 +23,25 @@ export function createLogins(context: ClientContext): Logins {
     const stored = await store.connections.storeKey(id, key, by);
     if (stored === undefined) throw connectionNotFound(id);
     const connection = await findConnection(context, id);
-    if (stored.status === 'awaiting_reauthorization') {
-      // With start: whoever waits is released even if somebody has terminated the Workflow that should do it.
-      await callTemporal(id, () =>
-        temporal.workflow.signalWithStart('reauthorizeConnection', {
-          taskQueue,
-          ...reauthorizeConnectionStart(connection, reauthorization),
-          signal: reauthorizedSignal,
-        }),
-      );
-    }
+    if (stored.status === 'awaiting_reauthorization') await tellReauthorized(connection);
     return connection;
+  }
+
+  /** With start: whoever waits is released even if somebody has terminated the Workflow that should do it. */
+  async function tellReauthorized(connection: Connection): Promise<void> {
+    await callTemporal(connection.connectionId, () =>
+      temporal.workflow.signalWithStart('reauthorizeConnection', {
+        taskQueue,
+        ...reauthorizeConnectionStart(connection, reauthorization),
+        signal: reauthorizedSignal,
+      }),
+    );
+  }
+
+  /** Whoever comes back a second time may have met a Temporal that did not answer, the first time. */
+  async function tellAgain(id: string): Promise<void> {
+    const connection = await findConnection(context, id);
+    if (connection.status === 'awaiting_reauthorization') await tellReauthorized(connection);
   }
 
   return {
@@ -63,7 +71,10 @@ export function createLogins(context: ClientContext): Logins {
         const welcome = await store.logins.welcome(state);
         if (welcome !== undefined) return { connectionId: welcome.connectionId, outcome: 'connected' };
       }
-      const { connectionId: id } = await requireOpen(context, state);
+      const login = await findLogin(context, state);
+      const { connectionId: id } = login;
+      if (login.usedAt !== null) await tellAgain(id);
+      requireOpen(login);
       if (!posted && given === undefined && context.login?.method === 'POST') {
         return { connectionId: id, outcome: 'pending' };
       }
@@ -84,14 +95,18 @@ export function createLogins(context: ClientContext): Logins {
     },
 
     async cancelLogin(state) {
-      const { connectionId: id } = await requireOpen(context, state);
+      const login = await findLogin(context, state);
+      const { connectionId: id } = login;
+      requireOpen(login);
       if ((await store.logins.use(state, 'cancelled')) === undefined) throw used();
       await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.cancelled' });
       return findConnection(context, id);
     },
 
     async failLogin(state, reason) {
-      const { connectionId: id } = await requireOpen(context, state);
+      const login = await findLogin(context, state);
+      const { connectionId: id } = login;
+      requireOpen(login);
       if ((await store.logins.use(state, 'failed')) === undefined) throw used();
       const detail = { reason: reason.slice(0, 500) };
       await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.failed', detail });
@@ -115,15 +130,16 @@ function requireLogin({ login }: ClientContext): LoginSettings {
   throw new MaesnSyncError('NotConfigured', 'Maesn cannot be asked for a login here: set MAESN_API_KEY.');
 }
 
-/** The login of a state that is good for something yet. */
-async function requireOpen({ store }: ClientContext, state: string): Promise<Login> {
+async function findLogin({ store }: ClientContext, state: string): Promise<Login> {
   const login = await store.logins.find(state);
   if (login === undefined) throw new MaesnSyncError('LoginUnknown', 'This login was never begun here.');
-  if (login.usedAt !== null) throw used();
-  if (login.expiresAt <= new Date()) {
-    throw new MaesnSyncError('LoginExpired', 'This login took too long; begin it again.');
-  }
   return login;
+}
+
+/** Whether it is good for something yet. */
+function requireOpen({ usedAt, expiresAt }: Login): void {
+  if (usedAt !== null) throw used();
+  if (expiresAt <= new Date()) throw new MaesnSyncError('LoginExpired', 'This login took too long; begin it again.');
 }
 
 function used(): MaesnSyncError {

@@ -28,7 +28,10 @@ export function createSyncs(context: ClientContext): Syncs {
   const syncOf = (id: string) => temporal.workflow.getHandle(syncConnectionId(id));
   const find = (id: string) => findConnection(context, id);
 
-  /** The Workflow looks at the holds again; where there is none, the next one will. */
+  /**
+   * The Workflow looks at the holds again; where there is none, the next one will. Also called where nothing has changed: whoever
+   * tries again may have met a Temporal that did not answer, the first time.
+   */
   const holdsChanged = (id: string) => ignoreNotRunning(callTemporal(id, () => syncOf(id).signal(holdsChangedSignal)));
 
   /** With a Signal: one that is just ending, because the sync before was cancelled, begins anew. */
@@ -72,28 +75,25 @@ export function createSyncs(context: ClientContext): Syncs {
       await find(id);
       const entry = { connectionId: id, actor, action: 'sync.paused' as const, detail: { reason } };
       // First the hold: it counts from here on, also where no Workflow or Worker is there to be told.
-      if (!(await store.holds.place({ connectionId: id, kind: 'paused', placedBy: actor, reason, entry }))) {
-        throw new MaesnSyncError('Refused', `Connection ${id} is paused already.`);
-      }
+      const placed = await store.holds.place({ connectionId: id, kind: 'paused', placedBy: actor, reason, entry });
       await holdsChanged(id);
+      if (!placed) throw new MaesnSyncError('Refused', `Connection ${id} is paused already.`);
     },
 
     async resumeSync(id) {
       await find(id);
       const entry = { connectionId: id, actor, action: 'sync.resumed' as const };
-      if (!(await store.holds.lift({ connectionId: id, kind: 'paused', entry }))) {
-        throw new MaesnSyncError('Refused', `Connection ${id} is not paused.`);
-      }
+      const lifted = await store.holds.lift({ connectionId: id, kind: 'paused', entry });
       await holdsChanged(id);
+      if (!lifted) throw new MaesnSyncError('Refused', `Connection ${id} is not paused.`);
     },
 
     async decideDeletes(id, options) {
       const { decision } = parseInput(decideDeletesOptions, options);
       await find(id);
-      if (!(await store.walks.decideDeletes({ connectionId: id, decision, actor }))) {
-        throw new MaesnSyncError('Refused', `No deletes of connection ${id} wait for a decision.`);
-      }
+      const decided = await store.walks.decideDeletes({ connectionId: id, decision, actor });
       await holdsChanged(id);
+      if (!decided) throw new MaesnSyncError('Refused', `No deletes of connection ${id} wait for a decision.`);
     },
 
     async syncNow(id) {
