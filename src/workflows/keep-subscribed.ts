@@ -33,7 +33,7 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
     try {
       if (!(await lookAndWait())) {
         await end();
-        // As below.
+        // A sync that was started meanwhile wants them again.
         if (!syncStarted) return;
       }
     } catch (error) {
@@ -42,7 +42,7 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
         throw error;
       }
       await CancellationScope.nonCancellable(end);
-      // A sync that was started meanwhile wants them again: a new run has not been cancelled.
+      // The same here: a new run has not been cancelled.
       if (!syncStarted) throw new CancelledFailure('nobody syncs this connection any more');
     }
     return continueAsNew<typeof keepSubscribed>({ connectionId, refused });
