@@ -61,7 +61,10 @@ export interface StartSyncOptions {
 export interface StartedSync {
   readonly workflowId: string;
   readonly runId: string;
-  /** `true`: a sync of this connection was running already, and goes on as it was. */
+  /**
+   * `true`: a sync of this connection was running already, and goes on. With `every`, it has these resources and this interval
+   * from its next cycle on; without, it stays as it was.
+   */
   readonly alreadyRunning: boolean;
 }
 

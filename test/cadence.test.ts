@@ -149,3 +149,51 @@ describe('a repeating sync', () => {
     await harness.sync.cancelSync(connectionId);
   });
 });
+
+describe('a sync that runs already, and is started with an interval', () => {
+  const again = (connectionId: string, resources: readonly Resource[], every?: string) =>
+    harness.sync.startSync(connectionId, { resources, every });
+
+  it('has those resources and that interval from its next cycle on, and waits no longer than that for it', async () => {
+    const { connectionId } = await repeat(['items'], {});
+    await idleIn(connectionId, 2);
+    expect(await again(connectionId, ['items', 'bills'], '10 minutes')).toMatchObject({ alreadyRunning: true });
+    const { nextCycleAt } = await waitFor('it knows', async () => {
+      const status = await harness.sync.syncStatus(connectionId);
+      return Object.keys(status.resources).length === 2 && status;
+    });
+    const minutes = ((nextCycleAt?.getTime() ?? 0) - Date.now()) / MINUTE_MS;
+    expect(minutes).toBeGreaterThan(9);
+    expect(minutes).toBeLessThanOrEqual(10);
+    expect(await harness.store.records.count(connectionId)).toEqual({ items: 5 });
+    await harness.sync.syncNow(connectionId);
+    expect(await hoursAfter(connectionId, 2)).toBeCloseTo(1 / 6);
+    expect(await harness.store.records.count(connectionId)).toEqual({ items: 5, bills: 5 });
+    await harness.sync.cancelSync(connectionId);
+  });
+
+  it('repeats, if it did not, and is as it was without one, or with what is none', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+    account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
+    await again(connectionId, ['items']);
+    await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    await again(connectionId, ['items'], '2 hours');
+    await harness.sync.retryNow(connectionId);
+    expect(await hoursAfter(connectionId, 1)).toBe(2);
+    await again(connectionId, ['bills']);
+    const workflow = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
+    for (const plan of [
+      undefined,
+      { resources: ['items'] },
+      { resources: ['nonsense'], everyMs: 1 },
+      { resources: [], everyMs: 1 },
+      { resources: ['bills'], everyMs: -1 },
+    ]) {
+      await workflow.signal('plan', plan);
+    }
+    const { nextCycleAt, resources } = await idleIn(connectionId, 2);
+    expect(Object.keys(resources)).toEqual(['items']);
+    expect((nextCycleAt?.getTime() ?? 0) - Date.now()).toBeGreaterThan(HOUR_MS);
+    await harness.sync.cancelSync(connectionId);
+  });
+});

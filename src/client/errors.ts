@@ -113,9 +113,13 @@ export function notRunning(connectionId: string, cause?: unknown): MaesnSyncErro
   return new MaesnSyncError('SyncNotRunning', `No sync of connection ${connectionId} is running.`, { cause });
 }
 
-/** For what is told to a sync if there is one. */
-export async function ignoreNotRunning(call: Promise<unknown>): Promise<void> {
-  await call.catch((error: unknown) => {
-    if (!(error instanceof MaesnSyncError && error.code === 'SyncNotRunning')) throw error;
-  });
+/** For what is told to a sync if there is one. Answers whether there is. */
+export async function ignoreNotRunning(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (error) {
+    if (error instanceof MaesnSyncError && error.code === 'SyncNotRunning') return false;
+    throw error;
+  }
 }

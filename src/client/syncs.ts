@@ -5,6 +5,7 @@ import {
   holdsChangedSignal,
   keepSubscribedId,
   keepSubscribedStart,
+  planSignal,
   syncConnectionId,
   syncConnectionStart,
   syncNowSignal,
@@ -16,7 +17,7 @@ import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, ignoreNotRunning, notRunning, parseInput } from './errors.js';
 import { decideDeletesOptions, pauseOptions, startSyncOptions } from './inputs.js';
 import { readSyncStatus } from './status.js';
-import type { MaesnSync } from '../client.js';
+import type { MaesnSync, StartSyncOptions, StartedSync } from '../client.js';
 
 type Syncs = Pick<
   MaesnSync,
@@ -43,27 +44,40 @@ export function createSyncs(context: ClientContext): Syncs {
     );
   }
 
+  async function startSync(id: string, options: StartSyncOptions = {}): Promise<StartedSync> {
+    const { resources = DEFAULT_RESOURCES, every: everyMs } = parseInput(startSyncOptions, options);
+    const connection = await find(id);
+    const workflowId = syncConnectionId(id);
+    const plan = { resources: withParents(resources), everyMs };
+    const input: SyncConnectionInput = { connectionId: id, ...plan };
+    try {
+      const handle = await callTemporal(id, () =>
+        temporal.workflow.start('syncConnection', syncConnectionStart(connection, input, taskQueue)),
+      );
+      await store.journal.add({
+        connectionId: id,
+        actor,
+        action: 'sync.started',
+        detail: { ...plan, runId: handle.firstExecutionRunId },
+      });
+      await subscribe(connection, everyMs);
+      return { workflowId, runId: handle.firstExecutionRunId, alreadyRunning: false };
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+    const running = syncOf(id);
+    const { runId } = await callTemporal(id, () => running.describe());
+    if (everyMs !== undefined) {
+      const isTold = await ignoreNotRunning(callTemporal(id, () => running.signal(planSignal, { ...plan, everyMs })));
+      // It has just ended.
+      if (!isTold) return startSync(id, options);
+    }
+    await subscribe(connection, everyMs);
+    return { workflowId, runId, alreadyRunning: true };
+  }
+
   return {
-    async startSync(id, options = {}) {
-      const { resources = DEFAULT_RESOURCES, every: everyMs } = parseInput(startSyncOptions, options);
-      const connection = await find(id);
-      const workflowId = syncConnectionId(id);
-      const input: SyncConnectionInput = { connectionId: id, resources: withParents(resources), everyMs };
-      try {
-        const handle = await callTemporal(id, () =>
-          temporal.workflow.start('syncConnection', syncConnectionStart(connection, input, taskQueue)),
-        );
-        const detail = { resources: input.resources, everyMs, runId: handle.firstExecutionRunId };
-        await store.journal.add({ connectionId: id, actor, action: 'sync.started', detail });
-        await subscribe(connection, everyMs);
-        return { workflowId, runId: handle.firstExecutionRunId, alreadyRunning: false };
-      } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        const { runId } = await callTemporal(id, () => syncOf(id).describe());
-        await subscribe(connection, everyMs);
-        return { workflowId, runId, alreadyRunning: true };
-      }
-    },
+    startSync,
 
     async syncStatus(id) {
       const connection = await find(id);

@@ -40,11 +40,19 @@ export interface OfOneConnection extends SearchedBy {
   readonly targetSystem: string;
 }
 
-export interface SyncConnectionInput {
-  readonly connectionId: string;
+/** What a sync is to do. */
+export interface SyncPlan {
   readonly resources: readonly Resource[];
   /** Milliseconds from the start of one cycle to the start of the next. Absent: one cycle, then the Workflow ends. */
   readonly everyMs?: number | undefined;
+}
+
+export interface RepeatingPlan extends SyncPlan {
+  readonly everyMs: number;
+}
+
+export interface SyncConnectionInput extends SyncPlan {
+  readonly connectionId: string;
   /** When this cycle is due, in milliseconds since 1970. Absent: at once. */
   readonly dueAt?: number | undefined;
   /** From 1; carried from run to run. */
@@ -146,6 +154,8 @@ export const decideDeletesUpdate = defineUpdate<SyncConnectionStatus, [DecideDel
 export const holdsChangedSignal = defineSignal('holdsChanged');
 /** Starts the next cycle of a repeating sync now; while a cycle is under way, of any sync, one more right after it. */
 export const syncNowSignal = defineSignal('syncNow');
+/** What a sync that runs already is to do from its next cycle on: it was to be started once more, with an interval. */
+export const planSignal = defineSignal<[RepeatingPlan]>('plan');
 /** A webhook has said that something changed: the store says what. */
 export const hintedSignal = defineSignal('hinted');
 /** From reauthorizeConnection: whoever stood still may go on, or give up. */

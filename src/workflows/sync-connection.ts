@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import { cycleIntervalMs } from '../spec/cadence.js';
+import { RESOURCE_NAMES } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import {
   beginCycle,
@@ -32,6 +33,7 @@ import {
   hintedSignal,
   holdsChangedSignal,
   pauseUpdate,
+  planSignal,
   resumeUpdate,
   statusQuery,
   syncNowSignal,
@@ -43,12 +45,14 @@ import type {
   PullResourceInput,
   PullResourceResult,
   PullTask,
+  RepeatingPlan,
   ResumeInput,
   SyncConnectionInput,
+  SyncPlan,
   SyncReport,
   UnsupportedResources,
 } from './messages.js';
-import { isText, refuseIf } from './inputs.js';
+import { isOneOf, isText, refuseIf } from './inputs.js';
 import { receiveRetrying } from './retrying.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
@@ -64,12 +68,14 @@ const MAXIMUM_HINT_DELAY_MS = 60_000;
  * from. With `everyMs` each run is one cycle and the Workflow continues as new.
  */
 export async function syncConnection(input: SyncConnectionInput): Promise<SyncReport> {
-  const { connectionId, everyMs, dueAt } = input;
+  const { connectionId, dueAt } = input;
   const { runId } = workflowInfo();
   const state = createSyncState(input);
   const awaitReauthorization = receiveReauthorization(connectionId);
   const retrying = receiveRetrying(() => state.retrying(retrying.report));
   let pulling: CancellationScope | undefined;
+  /** Of the runs after this one. */
+  let plan: SyncPlan = input;
   /** Asked for, and not begun. */
   let asks = 0;
   let hinted = input.hinted === true;
@@ -81,6 +87,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   setHandler(statusQuery, () => state.status());
   setHandler(syncNowSignal, () => void (asks += 1));
+  setHandler(planSignal, (given) => void (plan = isPlan(given) ? given : plan));
   setHandler(hintedSignal, () => void (hinted = true));
   setHandler(holdsChangedSignal, readHoldsAgain);
   setHandler(
@@ -143,19 +150,20 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       state.startCycle();
       const startedAtMs = Date.now();
       const { cycle } = state.status();
-      const plan = await beginCycle({ connectionId, runId, cycle, resources: input.resources });
-      ({ unsupported } = plan);
+      const expected = await beginCycle({ connectionId, runId, cycle, resources: input.resources });
+      ({ unsupported } = expected);
       for (const resource of input.resources) {
         const known = unsupported[resource];
-        if (known === undefined) await pull(resource, runId, { isSmall: plan.small.includes(resource) });
+        if (known === undefined) await pull(resource, runId, { isSmall: expected.small.includes(resource) });
         else state.skipped(resource, known);
       }
-      if (hinted && everyMs === undefined) await pullHinted();
+      if (hinted && plan.everyMs === undefined) await pullHinted();
 
       const report = state.report();
       const failures = state.failedResources();
       await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
       await condition(allHandlersFinished);
+      const { everyMs } = plan;
       // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
       if (everyMs !== undefined || asks > 0) {
         const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
@@ -185,7 +193,11 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   /** To the run that waits for the next cycle: it pulls what was hinted at meanwhile, and knows at once that it is held. */
   function handedOn(): SyncConnectionInput {
-    return { ...input, hinted, holdsChanged: holdsChanged || state.isHeld };
+    return { ...input, ...toPlan(plan), hinted, holdsChanged: holdsChanged || state.isHeld };
+  }
+
+  function isReplanned(): boolean {
+    return JSON.stringify(toPlan(plan)) !== JSON.stringify(toPlan(input));
   }
 
   function readHoldsAgain(): void {
@@ -202,9 +214,13 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
+      if (isReplanned()) {
+        const nextAt = Math.min(time, Date.now() + (plan.everyMs ?? 0));
+        await continueAsNew<typeof syncConnection>({ ...handedOn(), dueAt: nextAt });
+      }
       // A long wait with many hints must not outgrow a history.
       if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>(handedOn());
-      const called = () => asks > 0 || holdsChanged || (hinted && !state.isHeld);
+      const called = () => asks > 0 || holdsChanged || isReplanned() || (hinted && !state.isHeld);
       await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
     }
   }
@@ -324,7 +340,23 @@ interface ExpectedPull {
   readonly options?: Pick<ActivityOptions, 'priority'>;
 }
 
-/** An Update can come from anybody who reaches the Temporal server. */
+function toPlan({ resources, everyMs }: SyncPlan): SyncPlan {
+  return { resources, everyMs };
+}
+
+/** A Signal or an Update can come from anybody who reaches the Temporal server. */
+function isPlan(value: unknown): value is RepeatingPlan {
+  if (typeof value !== 'object' || value === null || !('resources' in value) || !('everyMs' in value)) return false;
+  const { resources, everyMs } = value;
+  return (
+    Array.isArray(resources) &&
+    resources.length > 0 &&
+    resources.every((resource) => isOneOf(resource, RESOURCE_NAMES)) &&
+    Number.isSafeInteger(everyMs) &&
+    Number(everyMs) > 0
+  );
+}
+
 function isPauseInput(value: unknown): value is PauseInput {
   return typeof value === 'object' && isResumeInput(value) && 'reason' in value && isText(value.reason);
 }

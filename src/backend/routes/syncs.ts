@@ -79,7 +79,7 @@ export function createSyncRoutes(options: RouteOptions): Api {
         tags,
         request: { ...request, body: body(startSync, false) },
         responses: {
-          200: json('It runs already, and goes on as it was', startedSync),
+          200: json('It runs already, and goes on; with `every`, as asked for from its next cycle on', startedSync),
           201: json('Started', startedSync),
           ...problems('InvalidInput', 'ConnectionNotFound'),
         },
