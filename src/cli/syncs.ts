@@ -41,7 +41,7 @@ const start = command({
     });
     if (args.wait !== true) {
       if (args.json === true) printJson(started);
-      else say(started.alreadyRunning ? `The sync of ${args.id} runs already.` : `Started ${started.workflowId}.`);
+      else say(started.alreadyRunning ? runsAlready(args.id, args.every) : `Started ${started.workflowId}.`);
       return;
     }
     const ended = await waitForEnd(api, args.id, args.json === true ? () => undefined : showProgress());
@@ -52,6 +52,12 @@ const start = command({
     if (failed || (ended.state !== 'Completed' && ended.state !== 'Idle')) throw new CommandError(ended.summary, 1);
   },
 });
+
+function runsAlready(connectionId: string, every: string | undefined): string {
+  const how =
+    every === undefined ? 'goes on as it was' : 'has these resources and this interval from its next cycle on';
+  return `The sync of ${connectionId} runs already, and ${how}.`;
+}
 
 async function waitForEnd(api: Api, connectionId: string, show: (status: Status) => void): Promise<Status> {
   for (;;) {
