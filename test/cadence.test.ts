@@ -1,8 +1,9 @@
 /** A connection that keeps failing is asked less often, and as often as before once it is answered. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Resource } from '../src/spec/resources.js';
 import { cycleIntervalMs } from '../src/spec/cadence.js';
+import { atCycleEnds } from './support/cycle-ends.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { waitFor } from './support/wait.js';
@@ -58,6 +59,10 @@ async function hoursAfter(connectionId: string, cycle: number): Promise<number> 
   return Math.round(ms / MINUTE_MS) / 60;
 }
 
+/** Cycles that the application was told of. */
+const completed = async (connectionId: string) =>
+  (await harness.sync.events({ connectionId })).filter(({ type }) => type === 'sync.completed').length;
+
 it('a sync that does not repeat, asked for while it is under way, does so once', async () => {
   const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
   account.fault({ resource: 'bills', answer: { status: 429, retryAfter: 3_600 } });
@@ -68,8 +73,7 @@ it('a sync that does not repeat, asked for while it is under way, does so once',
   await harness.sync.retryNow(connectionId);
   await harness.temporal.workflow.getHandle(workflowId).result();
   expect((await harness.store.records.count(connectionId)).items).toBe(6);
-  const told = (await harness.sync.events({ connectionId })).map(({ type }) => type);
-  expect(told.filter((type) => type === 'sync.completed')).toHaveLength(2);
+  expect(await completed(connectionId)).toBe(2);
 });
 
 describe('a repeating sync', () => {
@@ -121,22 +125,12 @@ describe('a repeating sync', () => {
 
   it('that is asked for just when a cycle ends is asked once more', async () => {
     const { connectionId } = await harness.connect({ records: { items: 5 } });
-    const { events } = harness.store;
-    const add = events.add.bind(events);
-    const cycles = new Set<string>();
-    // Once the application is told, the run has only to continue as new. The first cycle is an Activity's, the second is small.
-    const telling = vi.spyOn(events, 'add').mockImplementation(async (event) => {
-      await add(event);
-      // It is told again when the Workflow Task is done again.
-      if (event.type !== 'sync.completed' || cycles.size === 2 || cycles.has(event.occasion)) return;
-      cycles.add(event.occasion);
-      await harness.sync.syncNow(connectionId);
-    });
+    // The first cycle is an Activity's, the second is small.
+    const ends = atCycleEnds(harness.store, 2, () => harness.sync.syncNow(connectionId));
     await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
     await idleIn(connectionId, 4);
-    telling.mockRestore();
-    const told = (await harness.sync.events({ connectionId })).map(({ type }) => type);
-    expect(told.filter((type) => type === 'sync.completed')).toHaveLength(3);
+    ends.restore();
+    expect(await completed(connectionId)).toBe(3);
     await harness.sync.cancelSync(connectionId);
   });
 

@@ -3,6 +3,7 @@ import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { pauseUpdate, resumeUpdate, syncConnectionId } from '../src/workflows/messages.js';
 import type { SyncConnectionStatus } from '../src/workflows/messages.js';
+import { atCycleEnds } from './support/cycle-ends.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { waitFor } from './support/wait.js';
@@ -19,6 +20,9 @@ const untilState = (connectionId: string, state: string) =>
     const status = await statusOf(connectionId);
     return status.state === state && status;
   });
+/** What the Workflow itself knows. */
+const inWorkflow = (connectionId: string) =>
+  harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).query<SyncConnectionStatus>('status');
 const actionsOf = async (connectionId: string) =>
   (await harness.sync.journal(connectionId)).map(({ actor, action }) => `${actor}: ${action}`).toReversed();
 const told = (connectionId: string, rounds: number) =>
@@ -107,12 +111,7 @@ it('is known to an idle sync at once, and its next cycle waits', async () => {
   await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
   await untilState(connectionId, 'Idle');
   await harness.sync.pauseSync(connectionId, { reason: 'audit' });
-  await waitFor('the Workflow knows', async () => {
-    const asked = await harness.temporal.workflow
-      .getHandle(syncConnectionId(connectionId))
-      .query<{ state: string }>('status');
-    return asked.state === 'Paused';
-  });
+  await waitFor('the Workflow knows', async () => (await inWorkflow(connectionId)).state === 'Paused');
   const asked = requestsOf(account.name);
   await harness.sync.syncNow(connectionId);
   await untilState(connectionId, 'Paused');
@@ -124,23 +123,13 @@ it('is known to an idle sync at once, and its next cycle waits', async () => {
 
 it('that is placed just when a cycle ends is known to the run that waits for the next', async () => {
   const { connectionId, account } = await harness.connect({ records: { items: 5 } });
-  const { events } = harness.store;
-  const add = events.add.bind(events);
-  // Once the application is told, the run has only to continue as new.
-  const telling = vi.spyOn(events, 'add').mockImplementation(async (event) => {
-    const added = await add(event);
-    if (event.type === 'sync.completed') {
-      telling.mockRestore();
-      await harness.sync.pauseSync(connectionId, { reason: 'audit' });
-    }
-    return added;
-  });
+  const ends = atCycleEnds(harness.store, 1, () => harness.sync.pauseSync(connectionId, { reason: 'audit' }));
   await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
-  const workflow = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
   const waiting = await waitFor('the next run is paused', async () => {
-    const status = await workflow.query<SyncConnectionStatus>('status');
+    const status = await inWorkflow(connectionId);
     return status.cycle === 2 && status.state === 'Paused' && status;
   });
+  ends.restore();
   expect(waiting).toMatchObject({ holds: [{ reason: 'audit' }] });
   expect(requestsOf(account.name)).toBe(1);
   await harness.sync.removeConnection(connectionId);
@@ -152,9 +141,8 @@ it('that was lifted while Temporal did not answer is known to be gone when someb
   await untilState(connectionId, 'Idle');
   await harness.sync.pauseSync(connectionId, { reason: 'audit' });
   await harness.sync.syncNow(connectionId);
+  await waitFor('it waits', async () => (await inWorkflow(connectionId)).state === 'Paused');
   const workflow = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
-  const inWorkflow = async () => (await workflow.query<SyncConnectionStatus>('status')).state;
-  await waitFor('it waits', async () => (await inWorkflow()) === 'Paused');
   const unreachable = vi.spyOn(harness.temporal.workflow, 'getHandle').mockReturnValueOnce({
     ...workflow,
     signal: () => Promise.reject(new ServiceError('unavailable')),
@@ -162,7 +150,7 @@ it('that was lifted while Temporal did not answer is known to be gone when someb
   await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Unavailable' });
   unreachable.mockRestore();
   await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Refused' });
-  await waitFor('it goes on', async () => (await inWorkflow()) !== 'Paused');
+  await waitFor('it goes on', async () => (await inWorkflow(connectionId)).state !== 'Paused');
   await harness.sync.removeConnection(connectionId);
 });
 

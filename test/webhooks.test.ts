@@ -532,6 +532,16 @@ describe('a login that Maesn says is revoked', () => {
       return status.name === 'COMPLETED';
     });
 
+  const required = (connectionId: string) =>
+    waitFor('the application is told', async () =>
+      (await harness.sync.events({ connectionId })).some(({ type }) => type.endsWith('reauthorization_required')),
+    );
+  const sayRevoked = async (account: SandboxAccount) => {
+    const { callbackUrl, secret } = webhookOf(account, 'CREATED', 'ITEM');
+    const body = JSON.stringify(revokedEvent());
+    expect(await post(callbackUrl, body, sign(secret, body))).toMatchObject({ status: 202 });
+  };
+
   it('is probed, and then the customer is asked to sign in before any list was refused; a replay changes nothing', async () => {
     const { connectionId, account } = await connect({
       records: { items: 5 },
@@ -542,9 +552,7 @@ describe('a login that Maesn says is revoked', () => {
     const [delivery] = await account.emit([revokedEvent()]);
     if (delivery === undefined) throw new Error('it was told to nobody');
     expect(delivery.status).toBe(202);
-    await waitFor('the application is told', async () =>
-      (await harness.sync.events({ connectionId })).some(({ type }) => type.endsWith('reauthorization_required')),
-    );
+    await required(connectionId);
     expect(await harness.sync.connection(connectionId)).toMatchObject({ status: 'awaiting_reauthorization', round: 1 });
     const refused = requestsOf(account.name).filter(({ status }) => status === 401);
     expect(refused.map(({ path }) => path)).toEqual(['/accounting/profile']);
@@ -565,9 +573,7 @@ describe('a login that Maesn says is revoked', () => {
 
   it('and is not, goes on as if nothing had been said', async () => {
     const { connectionId, account } = await connect({ records: { items: 5 }, resources });
-    const { callbackUrl, secret } = webhookOf(account, 'CREATED', 'ITEM');
-    const body = JSON.stringify(revokedEvent());
-    expect(await post(callbackUrl, body, sign(secret, body))).toMatchObject({ status: 202 });
+    await sayRevoked(account);
     await reauthorizeEnded(connectionId);
     expect(probes(account.name)).toMatchObject([{ status: 200 }]);
     expect(await harness.sync.connection(connectionId)).toMatchObject({ status: 'active', round: 0 });
@@ -575,16 +581,6 @@ describe('a login that Maesn says is revoked', () => {
       expect.objectContaining({ type: 'connection.reauthorization_required' }),
     );
   });
-
-  const required = (connectionId: string) =>
-    waitFor('the application is told', async () =>
-      (await harness.sync.events({ connectionId })).some(({ type }) => type.endsWith('reauthorization_required')),
-    );
-  const sayRevoked = async (account: SandboxAccount) => {
-    const { callbackUrl, secret } = webhookOf(account, 'CREATED', 'ITEM');
-    const body = JSON.stringify(revokedEvent());
-    await post(callbackUrl, body, sign(secret, body));
-  };
 
   it('and cannot be probed is known from the 401 of a sync, which waits for no probe', async () => {
     const { connectionId, account } = await connect({ records: { items: 5 }, resources });

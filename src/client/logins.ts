@@ -23,12 +23,13 @@ export function createLogins(context: ClientContext): Logins {
     const stored = await store.connections.storeKey(id, key, by);
     if (stored === undefined) throw connectionNotFound(id);
     const connection = await findConnection(context, id);
-    if (stored.status === 'awaiting_reauthorization') await tellReauthorized(connection);
+    await tellReauthorized(connection);
     return connection;
   }
 
   /** With start: whoever waits is released even if somebody has terminated the Workflow that should do it. */
   async function tellReauthorized(connection: Connection): Promise<void> {
+    if (connection.status !== 'awaiting_reauthorization') return;
     await callTemporal(connection.connectionId, () =>
       temporal.workflow.signalWithStart('reauthorizeConnection', {
         taskQueue,
@@ -36,12 +37,6 @@ export function createLogins(context: ClientContext): Logins {
         signal: reauthorizedSignal,
       }),
     );
-  }
-
-  /** Whoever comes back a second time may have met a Temporal that did not answer, the first time. */
-  async function tellAgain(id: string): Promise<void> {
-    const connection = await findConnection(context, id);
-    if (connection.status === 'awaiting_reauthorization') await tellReauthorized(connection);
   }
 
   return {
@@ -72,9 +67,9 @@ export function createLogins(context: ClientContext): Logins {
         if (welcome !== undefined) return { connectionId: welcome.connectionId, outcome: 'connected' };
       }
       const login = await findLogin(context, state);
-      const { connectionId: id } = login;
-      if (login.usedAt !== null) await tellAgain(id);
-      requireOpen(login);
+      // Whoever comes back a second time may have met a Temporal that did not answer, the first time.
+      if (login.usedAt !== null) await tellReauthorized(await findConnection(context, login.connectionId));
+      const { connectionId: id } = requireOpen(login);
       if (!posted && given === undefined && context.login?.method === 'POST') {
         return { connectionId: id, outcome: 'pending' };
       }
@@ -95,18 +90,14 @@ export function createLogins(context: ClientContext): Logins {
     },
 
     async cancelLogin(state) {
-      const login = await findLogin(context, state);
-      const { connectionId: id } = login;
-      requireOpen(login);
+      const { connectionId: id } = requireOpen(await findLogin(context, state));
       if ((await store.logins.use(state, 'cancelled')) === undefined) throw used();
       await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.cancelled' });
       return findConnection(context, id);
     },
 
     async failLogin(state, reason) {
-      const login = await findLogin(context, state);
-      const { connectionId: id } = login;
-      requireOpen(login);
+      const { connectionId: id } = requireOpen(await findLogin(context, state));
       if ((await store.logins.use(state, 'failed')) === undefined) throw used();
       const detail = { reason: reason.slice(0, 500) };
       await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.failed', detail });
@@ -136,10 +127,11 @@ async function findLogin({ store }: ClientContext, state: string): Promise<Login
   return login;
 }
 
-/** Whether it is good for something yet. */
-function requireOpen({ usedAt, expiresAt }: Login): void {
-  if (usedAt !== null) throw used();
-  if (expiresAt <= new Date()) throw new MaesnSyncError('LoginExpired', 'This login took too long; begin it again.');
+/** One that is good for something yet. */
+function requireOpen(login: Login): Login {
+  if (login.usedAt !== null) throw used();
+  if (login.expiresAt > new Date()) return login;
+  throw new MaesnSyncError('LoginExpired', 'This login took too long; begin it again.');
 }
 
 function used(): MaesnSyncError {

@@ -207,12 +207,13 @@ export function createWrites(context: ClientContext): WriteCalls {
     async resolveWrite(connectionId, idempotencyKey, options) {
       const { decision, sends } = parseInput(resolveWriteInput, options);
       const write = await find(connectionId, idempotencyKey);
-      const resolved = await store.writes.resolve({ connectionId, idempotencyKey, decision, sends, actor });
-      const { state } = await find(connectionId, idempotencyKey);
-      // Also where it was resolved already: whoever tries again may have met a Temporal that did not answer, the first time.
-      if (resolved || state !== 'ended') await run(write);
-      if (!resolved)
+      if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, sends, actor }))) {
+        const { state } = await find(connectionId, idempotencyKey);
+        // Whoever tries again may have met a Temporal that did not answer, the first time.
+        if (state !== 'ended') await run(write);
         throw refused(write, state === 'undecided' ? 'was sent again since: look anew' : 'is not undecided');
+      }
+      await run(write);
       return toStatus(await find(connectionId, idempotencyKey));
     },
 

@@ -48,7 +48,6 @@ import type {
   RepeatingPlan,
   ResumeInput,
   SyncConnectionInput,
-  SyncPlan,
   SyncReport,
   UnsupportedResources,
 } from './messages.js';
@@ -74,8 +73,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   const awaitReauthorization = receiveReauthorization(connectionId);
   const retrying = receiveRetrying(() => state.retrying(retrying.report));
   let pulling: CancellationScope | undefined;
-  /** Of the runs after this one. */
-  let plan: SyncPlan = input;
+  /** What the runs after this one are to do, where it is something else. */
+  let replanned: RepeatingPlan | undefined;
   /** Asked for, and not begun. */
   let asks = 0;
   let hinted = input.hinted === true;
@@ -87,7 +86,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   setHandler(statusQuery, () => state.status());
   setHandler(syncNowSignal, () => void (asks += 1));
-  setHandler(planSignal, (given) => void (plan = isPlan(given) ? given : plan));
+  setHandler(planSignal, replan);
   setHandler(hintedSignal, () => void (hinted = true));
   setHandler(holdsChangedSignal, readHoldsAgain);
   setHandler(
@@ -157,13 +156,13 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         if (known === undefined) await pull(resource, runId, { isSmall: expected.small.includes(resource) });
         else state.skipped(resource, known);
       }
-      if (hinted && plan.everyMs === undefined) await pullHinted();
+      if (hinted && (replanned ?? input).everyMs === undefined) await pullHinted();
 
       const report = state.report();
       const failures = state.failedResources();
       await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
       await condition(allHandlersFinished);
-      const { everyMs } = plan;
+      const { everyMs } = replanned ?? input;
       // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
       if (everyMs !== undefined || asks > 0) {
         const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
@@ -193,11 +192,14 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   /** To the run that waits for the next cycle: it pulls what was hinted at meanwhile, and knows at once that it is held. */
   function handedOn(): SyncConnectionInput {
-    return { ...input, ...toPlan(plan), hinted, holdsChanged: holdsChanged || state.isHeld };
+    return { ...input, ...replanned, hinted, holdsChanged: holdsChanged || state.isHeld };
   }
 
-  function isReplanned(): boolean {
-    return JSON.stringify(toPlan(plan)) !== JSON.stringify(toPlan(input));
+  function replan(given: unknown): void {
+    if (!isPlan(given)) return;
+    const { resources, everyMs } = given;
+    const isAsItWas = JSON.stringify([resources, everyMs]) === JSON.stringify([input.resources, input.everyMs]);
+    replanned = isAsItWas ? undefined : { resources, everyMs };
   }
 
   function readHoldsAgain(): void {
@@ -214,13 +216,13 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
-      if (isReplanned()) {
-        const nextAt = Math.min(time, Date.now() + (plan.everyMs ?? 0));
+      if (replanned !== undefined) {
+        const nextAt = Math.min(time, Date.now() + replanned.everyMs);
         await continueAsNew<typeof syncConnection>({ ...handedOn(), dueAt: nextAt });
       }
       // A long wait with many hints must not outgrow a history.
       if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>(handedOn());
-      const called = () => asks > 0 || holdsChanged || isReplanned() || (hinted && !state.isHeld);
+      const called = () => asks > 0 || holdsChanged || replanned !== undefined || (hinted && !state.isHeld);
       await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
     }
   }
@@ -338,10 +340,6 @@ interface ExpectedPull {
   /** It is likely to be done at once. */
   readonly isSmall: boolean;
   readonly options?: Pick<ActivityOptions, 'priority'>;
-}
-
-function toPlan({ resources, everyMs }: SyncPlan): SyncPlan {
-  return { resources, everyMs };
 }
 
 /** A Signal or an Update can come from anybody who reaches the Temporal server. */
