@@ -4,6 +4,7 @@ import type { SandboxAccount } from '../sandbox/index.js';
 import { CHILD_RESOURCES, DEFAULT_RESOURCES, childPath, parentOf } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
+import { untilAwaiting } from './support/awaiting.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
@@ -219,10 +220,7 @@ describe('a walk that is interrupted', () => {
     const { connectionId, account } = await harness.connect({ records: { invoices: 10 }, targetSystem: ONE_AT_A_TIME });
     tell(account, 4, 'revoke');
     await harness.sync.startSync(connectionId, { resources: INVOICES });
-    await waitFor(
-      'it waits',
-      async () => (await harness.sync.syncStatus(connectionId)).state === 'AwaitingReauthorization',
-    );
+    await untilAwaiting(harness.sync, connectionId);
     expect(asked(account, 'invoiceLineItems')).toHaveLength(4);
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();

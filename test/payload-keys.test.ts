@@ -14,6 +14,7 @@ import { createConfiguredMaesnClient } from '../src/maesn/configured.js';
 import { FAILURE_CONVERTER_PATH, createDataConverter } from '../src/payloads/data-converter.js';
 import type { PayloadKey } from '../src/payloads/codec.js';
 import { createSyncWorker } from '../src/worker.js';
+import { untilAwaiting } from './support/awaiting.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { waitFor } from './support/wait.js';
@@ -79,28 +80,19 @@ async function withKeys<Result>(keys: readonly PayloadKey[], use: (keyed: Keyed)
   }
 }
 
-const stateOf = async (sync: MaesnSync, id: string) => (await sync.syncStatus(id)).state;
-
 describe('a sync that runs', () => {
   it('goes on in one run when encryption is turned on, when the key is changed, and when the old one is dropped after it', async () => {
     const { connectionId, account } = await harness.connect({ records: { customers: 150, items: 150 } });
     account.fault({ resource: 'customers', page: 2, answer: 'revoke' });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     const { runId } = await harness.sync.startSync(connectionId, { resources: ['customers', 'items'] });
-    await waitFor('it waits', async () => (await stateOf(harness.sync, connectionId)) === 'AwaitingReauthorization');
+    await untilAwaiting(harness.sync, connectionId);
     await harness.stopWorker();
 
     await withKeys([A], async ({ sync }) => {
-      expect(await stateOf(sync, connectionId)).toBe('AwaitingReauthorization');
+      expect((await sync.syncStatus(connectionId)).state).toBe('AwaitingReauthorization');
       await sync.reauthorized(connectionId, account.reconnect());
-      await waitFor('it waits again', async () => {
-        const { round, status } = await sync.connection(connectionId);
-        return (
-          round === 2 &&
-          status === 'awaiting_reauthorization' &&
-          (await stateOf(sync, connectionId)) === 'AwaitingReauthorization'
-        );
-      });
+      await untilAwaiting(sync, connectionId, 2);
     });
     const history = await withKeys([B, A], async ({ sync, temporal }) => {
       await sync.reauthorized(connectionId, account.reconnect());
@@ -138,13 +130,7 @@ describe('a sync that runs', () => {
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await withKeys([LOST], async ({ sync }) => {
       await sync.startSync(connectionId, { resources: ['items'] });
-      // Its state says so before the one that it waits for has begun.
-      await waitFor('it waits', async () => {
-        const { status } = await sync.connection(connectionId);
-        return (
-          status === 'awaiting_reauthorization' && (await stateOf(sync, connectionId)) === 'AwaitingReauthorization'
-        );
-      });
+      await untilAwaiting(sync, connectionId);
     });
     await withKeys([A], async ({ sync, temporal }) => {
       await sync.reauthorized(connectionId, account.reconnect());

@@ -4,6 +4,7 @@ import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
 import { openConnection, triedVersion } from '../src/activities/open-connection.js';
+import { untilAwaiting } from './support/awaiting.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
@@ -28,13 +29,7 @@ async function eventsOf(connectionId: string): Promise<string[]> {
   return events.map(({ type }) => type).filter((type) => type.startsWith('connection.'));
 }
 
-const awaiting = (connectionId: string) =>
-  waitFor('the sync awaits reauthorisation', async () => {
-    const status = await harness.sync.syncStatus(connectionId);
-    return (
-      status.state === 'AwaitingReauthorization' && status.connection.status === 'awaiting_reauthorization' && status
-    );
-  });
+const awaiting = (connectionId: string) => untilAwaiting(harness.sync, connectionId);
 
 const closed = (workflowId: string) =>
   waitFor(`${workflowId} has ended`, async () => {

@@ -1,0 +1,19 @@
+import type { MaesnSync, SyncStatus } from '../../src/client.js';
+import { waitFor } from './wait.js';
+
+/**
+ * The sync stands still, and the round that it waits for has been opened: its own state says so before that. Where a key
+ * comes in between, there is no round, since the sync finds it at once.
+ */
+export function untilAwaiting(sync: MaesnSync, connectionId: string, round?: number): Promise<SyncStatus> {
+  return waitFor('the sync awaits reauthorisation', async () => {
+    const status = await sync.syncStatus(connectionId);
+    const { connection } = status;
+    return (
+      status.state === 'AwaitingReauthorization' &&
+      connection.status === 'awaiting_reauthorization' &&
+      (round === undefined || connection.round === round) &&
+      status
+    );
+  });
+}
