@@ -135,7 +135,7 @@ const storedKeys = async (connectionId: string, resource: Kind, includeDeleted =
 };
 
 function createPull(fullWalkEveryMs: number) {
-  return createPullResource(activityDependencies(harness, { fullWalkEveryMs, pageLimit: PAGE_LIMIT })).pullResource;
+  return createPullResource(activityDependencies(harness, { fullWalkEveryMs, pageLimit: PAGE_LIMIT }));
 }
 
 type Books = Awaited<ReturnType<typeof open>>;

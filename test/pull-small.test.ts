@@ -1,9 +1,9 @@
 /** What is small is pulled within the Workflow Task; what that does not bring to its end, an Activity does, as the error guide says. */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createPullResource } from '../src/activities/pull-resource.js';
+import { createActivities } from '../src/activities/index.js';
 import type { Resource } from '../src/spec/resources.js';
-import type { PullResourceResult, SyncConnectionStatus } from '../src/workflows/messages.js';
+import type { SmallPulls, SyncConnectionStatus } from '../src/workflows/messages.js';
 import { activityDependencies } from './support/activities.js';
 import { readActivities } from './support/history.js';
 import { startHarness } from './support/harness.js';
@@ -17,13 +17,19 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
+/** Of a resource of which no list of changes can be had. */
+const LARGE = 1_000;
+
 type Connected = Awaited<ReturnType<Harness['connect']>>;
 
 /** After its first cycle, in which nothing is known to be small. */
-async function idle({ units, targetSystem = 'sevdesk' }: { units?: number; targetSystem?: string } = {}) {
-  const connected = await harness.connect({ records: { customers: 5, items: 5, units: units ?? 0 }, targetSystem });
+async function idle({
+  resources = ['customers', 'items'],
+  targetSystem = 'sevdesk',
+}: { resources?: Resource[]; targetSystem?: string } = {}) {
+  const records = { customers: 5, items: 5, units: LARGE, accounts: 5 };
+  const connected = await harness.connect({ records, targetSystem });
   const { connectionId } = connected;
-  const resources: Resource[] = ['customers', 'items', ...(units === undefined ? [] : ['units' as const])];
   await harness.sync.startSync(connectionId, { resources, every: '1 hour' });
   await inCycle(connectionId, 2, ({ state }) => state === 'Idle');
   return connected;
@@ -65,12 +71,7 @@ describe('a cycle', () => {
   it('without news schedules no Activity', async () => {
     const connected = await idle();
     const report = await again(connected);
-    expect(await activities(connected.connectionId)).toEqual([
-      'beginCycle (local)',
-      'pullSmall (local)',
-      'pullSmall (local)',
-      'tellApplication (local)',
-    ]);
+    expect(await activities(connected.connectionId)).toEqual(['beginCycle (local)', 'tellApplication (local)']);
     expect(report.lastReport?.resources['items']).toMatchObject({ status: 'completed', retries: 0 });
   });
 
@@ -84,16 +85,12 @@ describe('a cycle', () => {
     await expectSameRecords(harness.store, connectionId, account, ['customers', 'items']);
   });
 
-  it('leaves what is large to an Activity', async () => {
-    // Of which no list of changes can be had.
-    const connected = await idle({ units: 1_000 });
-    await again(connected);
+  it('leaves what is large to an Activity, and goes on with what is small behind it', async () => {
+    const connected = await idle({ resources: ['customers', 'units', 'items', 'accounts'] });
+    const { lastReport } = await again(connected);
     const names = await activities(connected.connectionId);
-    expect(names.filter((name) => name.startsWith('pull'))).toEqual([
-      'pullSmall (local)',
-      'pullSmall (local)',
-      'pullResource',
-    ]);
+    expect(names).toEqual(['beginCycle (local)', 'pullResource', 'pullSmall (local)', 'tellApplication (local)']);
+    expect(Object.values(lastReport?.resources ?? {}).map(({ status }) => status)).toEqual(Array(4).fill('completed'));
   });
 
   it('of a target system that runs one request at a time is left to Activities', async () => {
@@ -142,6 +139,30 @@ describe('a failure within the Workflow Task', () => {
     await harness.sync.reauthorized(connectionId, account.reconnect());
     const { lastReport } = await done(connectionId);
     expect(lastReport?.resources['customers']).toMatchObject({ status: 'completed', reauthorizations: 1 });
+  });
+
+  it('takes nothing from what was pulled before it, and what follows is small again', async () => {
+    const connected = await idle({ resources: ['customers', 'items', 'accounts'] });
+    const before = requestsSince(connected, 0).length;
+    connected.account.fault({ resource: 'items', answer: { status: 429 } });
+    const { lastReport } = await again(connected);
+    expect(lastReport?.resources).toMatchObject({
+      customers: { retries: 0 },
+      items: { retries: 1 },
+      accounts: { retries: 0 },
+    });
+    expect(requestsSince(connected, before).map(({ resource }) => resource)).toEqual([
+      'customers',
+      'items',
+      'items',
+      'accounts',
+    ]);
+    expect(await activities(connected.connectionId)).toEqual([
+      'beginCycle (local)',
+      'pullResource',
+      'pullSmall (local)',
+      'tellApplication (local)',
+    ]);
   });
 
   it('that is final is not tried again', async () => {
@@ -201,21 +222,18 @@ describe('what takes long', () => {
 
   it('keeps no more than ten Workflow Tasks of a Worker', async () => {
     const { connectionId, account } = await idle();
-    const pulls = createPullResource(activityDependencies(harness));
+    const { pullSmall } = createActivities(activityDependencies(harness));
     account.fault({ resource: 'customers', times: 10, answer: 'hang' });
-    const call = async (walkId: string): Promise<PullResourceResult | Error> => {
-      try {
-        return await new MockActivityEnvironment({ isLocal: true }).run(() =>
-          pulls.pullSmall({ connectionId, resource: 'customers', walkId }),
-        );
-      } catch (error) {
-        return error instanceof Error ? error : new Error('no error');
-      }
-    };
-    const results = await Promise.all(Array.from({ length: 12 }, (_, n) => call(`walk-${n}`)));
-    expect(results.filter((result) => !(result instanceof Error))).toEqual([
-      { done: false, pages: 0, records: 0, flagged: 0, retries: 0 },
-      { done: false, pages: 0, records: 0, flagged: 0, retries: 0 },
+    const call = (walkId: string): Promise<SmallPulls> =>
+      new MockActivityEnvironment({ isLocal: true }).run(() =>
+        pullSmall({ connectionId, resources: ['customers'], walkId }),
+      );
+    const pulls = await Promise.all(Array.from({ length: 12 }, (_, n) => call(`walk-${n}`)));
+    const notBegun = { done: false, pages: 0, records: 0, flagged: 0, retries: 0 };
+    expect(pulls.map(({ results, failed }) => results.customers ?? failed?.type).toSorted()).toEqual([
+      ...Array<unknown>(10).fill('NoResponse'),
+      notBegun,
+      notBegun,
     ]);
   });
 });

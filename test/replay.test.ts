@@ -115,6 +115,24 @@ describe('this build', () => {
   });
 });
 
+it('this build replays its own cycle of what is small, one of which fails', async () => {
+  const { connectionId, account } = await harness.connect({ records: { customers: 5, items: 5, accounts: 5 } });
+  await harness.sync.startSync(connectionId, { resources: ['customers', 'items', 'accounts'], every: '1 hour' });
+  const inCycle = (cycle: number) =>
+    waitFor(`cycle ${cycle}`, async () => {
+      const status = await harness.sync.syncStatus(connectionId);
+      return status.cycle === cycle && status.state === 'Idle' && status;
+    });
+  const { runId } = await inCycle(2);
+  account.fault({ resource: 'items', answer: { status: 400 } });
+  await harness.sync.syncNow(connectionId);
+  await inCycle(3);
+  const history = await recordOf(`sync/${connectionId}`, runId);
+  await replay(history);
+  keep('sync-connection-of-what-is-small', history);
+  await harness.sync.cancelSync(connectionId);
+});
+
 it('this build replays its own delivery of events, with one that was not taken at first', async () => {
   const flaky = await startReceiver();
   const telling = await startHarness({

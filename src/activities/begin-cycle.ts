@@ -1,24 +1,20 @@
-import type { BeginCycleInput, CyclePlan } from '../workflows/messages.js';
+import type { BeginCycleInput, SmallPulls } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { createReadUnsupported } from './read-unsupported.js';
+import type { createPullSmall } from './pull-small.js';
 import { createTell } from './tell-application.js';
 
-/** Of a resource that `pullSmall` is for: as many as it can walk in its time. */
-const SMALL_PAGES = 5;
-
-export function createBeginCycle(dependencies: ActivityDependencies) {
-  const { store, options } = dependencies;
+export function createBeginCycle(dependencies: ActivityDependencies, pullSmall: ReturnType<typeof createPullSmall>) {
   const tell = createTell(dependencies);
-  const readUnsupported = createReadUnsupported(dependencies);
 
-  /** Tells the application, and says what to expect. */
-  return async function beginCycle(input: BeginCycleInput): Promise<CyclePlan> {
+  /** Tells the application, and begins with what is small: a cycle without news is over with it. Safe to repeat. */
+  return async function beginCycle(input: BeginCycleInput): Promise<SmallPulls> {
     const { connectionId, runId, cycle, resources } = input;
-    const [unsupported, small] = await Promise.all([
-      readUnsupported({ connectionId }),
-      store.walks.small({ connectionId, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
+    const [told, pulled] = await Promise.allSettled([
+      tell({ connectionId, type: 'sync.started', occasion: runId, data: { runId, cycle, resources } }),
+      pullSmall({ connectionId, walkId: runId, resources }),
     ]);
-    await tell({ connectionId, type: 'sync.started', occasion: runId, data: { runId, cycle, resources } });
-    return { unsupported, small };
+    if (told.status === 'rejected') throw told.reason;
+    if (pulled.status === 'rejected') throw pulled.reason;
+    return pulled.value;
   };
 }

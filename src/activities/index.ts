@@ -1,3 +1,4 @@
+import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { safely } from './failure.js';
 import {
@@ -12,6 +13,7 @@ import { createCheckLogin } from './check-login.js';
 import { createDeliverEvents } from './deliver-events.js';
 import { createJoinReauthorization, createLeaveReauthorization } from './join-reauthorization.js';
 import { createPullResource } from './pull-resource.js';
+import { createPullSmall } from './pull-small.js';
 import { createReadRetry } from './read-retry.js';
 import { createReviewIncidents } from './review-incidents.js';
 import { createRetrySome } from './retry-some.js';
@@ -33,9 +35,12 @@ import { createEndSubscriptions, createRenewSubscriptions } from './webhook-subs
 
 /** All Activities, with what they need. Their names are what the Temporal UI shows. */
 export function createActivities(dependencies: ActivityDependencies) {
+  const pullResource = createPullResource(dependencies);
+  const pullSmall = createPullSmall(dependencies, pullResource);
   return {
-    ...createPullResource(dependencies),
-    beginCycle: safely(createBeginCycle(dependencies)),
+    pullResource: (input: PullResourceInput) => pullResource(input),
+    pullSmall: safely(pullSmall),
+    beginCycle: safely(createBeginCycle(dependencies, pullSmall)),
     readUnsupported: safely(createReadUnsupported(dependencies)),
     readRetry: createReadRetry(),
     retrySome: createRetrySome(dependencies),

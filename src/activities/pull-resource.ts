@@ -28,10 +28,13 @@ import { createTellStuck, createTellWithheld } from './tell-application.js';
 import { PageError, isSamePass, walkPages } from './walk-pages.js';
 import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 
-/** Walks within Workflow Tasks, of this Worker: each keeps one of them, and a target system that hangs must not keep them all. */
-const SMALL_AT_ONCE = 10;
-/** A Workflow hears nothing while its task is under way. */
-const SMALL_FOR_MS = 2_000;
+/** Of a pull within a Workflow Task. */
+export interface WithinTask {
+  /** When it is to end, in milliseconds since 1970. */
+  readonly until: number;
+  /** How long it may wait for its turn to ask. */
+  readonly maxWaitMs: number;
+}
 
 export function createPullResource(dependencies: ActivityDependencies) {
   const { maesn, store, targetSystems, options } = dependencies;
@@ -39,29 +42,10 @@ export function createPullResource(dependencies: ActivityDependencies) {
   const tellWithheld = createTellWithheld(dependencies);
   const learn = createLearn(dependencies);
 
-  let small = 0;
-
-  return {
-    pullResource: pull,
-    /**
-     * The same as a Local Activity, for what is likely to be done at once: a cycle without news costs no Activity. What is not
-     * done in time, or fails, goes on in `pullResource`.
-     */
-    async pullSmall(input: PullResourceInput): Promise<PullResourceResult> {
-      if (small >= SMALL_AT_ONCE) return NOT_BEGUN;
-      small += 1;
-      try {
-        return await pull(input);
-      } finally {
-        small -= 1;
-      }
-    },
-  };
-
-  async function pull(input: PullResourceInput): Promise<PullResourceResult> {
+  return async function pullResource(input: PullResourceInput, within?: WithinTask): Promise<PullResourceResult> {
     const { connectionId, resource, walkId } = input;
-    const { attempt: attemptNumber, isLocal, base64TaskToken } = activityInfo();
-    const until = Date.now() + (isLocal ? SMALL_FOR_MS : options.walkForMs);
+    const { attempt: attemptNumber, base64TaskToken } = activityInfo();
+    const until = within?.until ?? Date.now() + options.walkForMs;
     const hasTime = () => Date.now() < until;
     const attempt = startAttempt(options, input.before);
     const explain = async (type: string) => (await store.incidents.explaining(connectionId, [type]))?.id;
@@ -77,7 +61,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
       if (holds.length > 0) return HELD;
       // Where requests are made one at a time, it is one that started a task; an Activity keeps its id.
-      if (isLocal && targetSystems.get(opened.targetSystem).exclusive === true) return NOT_BEGUN;
+      if (within !== undefined && targetSystems.get(opened.targetSystem).exclusive === true) return NOT_BEGUN;
       const connection = requireAuthorization(opened);
       learning = learn(connection, resource);
       let cursor = await store.walks.begin({
@@ -86,14 +70,14 @@ export function createPullResource(dependencies: ActivityDependencies) {
         walkId,
         now: new Date(),
         // What is lost within a Workflow Task, Temporal does again with the task.
-        taskToken: isLocal ? undefined : base64TaskToken,
+        taskToken: within === undefined ? base64TaskToken : undefined,
         fullEveryMs: options.fullWalkEveryMs,
       });
       walk = toCounts(cursor);
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? targetSystems.requestsInFlight(connection.targetSystem) : 1;
-      sender = createSender(dependencies, connection, inFlight, isLocal ? SMALL_FOR_MS : undefined);
+      sender = createSender(dependencies, connection, inFlight, within?.maxWaitMs);
       const asking = { maesn, connection, hasTime, sender, targetSystems, pageLimit: options.pageLimit };
 
       const fetchOf = (at: Cursor): WalkPagesInput['fetch'] =>
@@ -124,18 +108,20 @@ export function createPullResource(dependencies: ActivityDependencies) {
             return fetched && parseAhead(resource, fetched);
           },
           save: async (pages, from) => {
-            const saved = await store.walks.savePages({
-              ...toSaved(from, pages),
-              connectionId,
-              maximumDeletedShare: options.maximumDeletedShare,
-            });
+            const [saved] = await Promise.all([
+              store.walks.savePages({
+                ...toSaved(from, pages),
+                connectionId,
+                maximumDeletedShare: options.maximumDeletedShare,
+              }),
+              learning?.answered(pages),
+            ]);
             walk = toCounts(saved);
             // One that holds a page behind these is still to be asked for.
             if (task !== undefined && task.page <= (pages.at(-1)?.page ?? 0)) task = undefined;
             await attempt.progressed({ task });
             countSaved(connection.targetSystem, resource, pages);
             await sender?.answered(pages.length);
-            await learning?.answered(pages);
             return saved;
           },
         });
@@ -161,7 +147,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
     } finally {
       attempt.end();
     }
-  }
+  };
 }
 
 function countSaved(target_system: string, resource: Resource, pages: readonly NumberedPage[]): void {
@@ -170,7 +156,7 @@ function countSaved(target_system: string, resource: Resource, pages: readonly N
   count('maesn_sync_records_total', { target_system, resource }, listed);
 }
 
-const NOT_BEGUN: PullResourceResult = { done: false, pages: 0, records: 0, flagged: 0, retries: 0 };
+export const NOT_BEGUN: PullResourceResult = { done: false, pages: 0, records: 0, flagged: 0, retries: 0 };
 /** Because of a hold; the Workflow reads which. */
 const HELD: PullResourceResult = { ...NOT_BEGUN, held: true };
 

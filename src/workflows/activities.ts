@@ -67,18 +67,23 @@ export const {
  * What every cycle of every connection asks the store, a statement or two: done within the Workflow Task, for what it takes to
  * hand it to a Worker is many times as much.
  */
-export const { beginCycle, readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
+export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
   proxyLocalActivities<Activities>({
     startToCloseTimeout: '1 minute',
     retry: STORE_RETRY_POLICY,
   });
 
 /**
- * Calls Maesn within the Workflow Task, once: whatever it meets, `pullResource` is told of, and tries again as the error guide
- * says.
+ * These two call Maesn within the Workflow Task: whatever they meet is an answer, of which `pullResource` is told, to try again
+ * as the error guide says. They give up by themselves once the request that is under way is over.
  */
+export const { beginCycle } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '2 minutes',
+  retry: STORE_RETRY_POLICY,
+});
+
+/** Where the store fails, it is left to `pullResource`, too. */
 export const { pullSmall } = proxyLocalActivities<Activities>({
-  // It gives up by itself once the request that is under way is over.
   startToCloseTimeout: '2 minutes',
   retry: { maximumAttempts: 1 },
 });

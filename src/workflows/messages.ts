@@ -528,7 +528,7 @@ export interface PullResourceInput extends TriedBefore {
   readonly walkId: string;
   /** The task that holds the next page, when the last call ended while it was running. */
   readonly task?: PullTask | undefined;
-  /** What `pullSmall` has met, to be tried again: the first attempt fails with it, so that Temporal waits, counts and shows it. */
+  /** What was met within the Workflow Task, to be tried again: the first attempt fails with it, so that Temporal waits, counts and shows it. */
   readonly met?: MetFailure | undefined;
 }
 
@@ -550,11 +550,31 @@ export interface BeginCycleInput {
   readonly resources: readonly Resource[];
 }
 
-/** What is known of the resources of a connection before they are pulled. */
-export interface CyclePlan {
+export interface PullSmallInput {
+  readonly connectionId: string;
+  /** As `PullResourceInput` has it, one for all. */
+  readonly walkId: string;
+  /** In this order, up to the first that is not small. */
+  readonly resources: readonly Resource[];
+}
+
+/** What is known of resources before they are pulled, and what was pulled at once. */
+export interface SmallPulls {
   readonly unsupported: UnsupportedResources;
-  /** Likely to need no more than a few pages. */
+  /** Likely to need no more than a few pages. Those that have no result yet are still to be asked for. */
   readonly small: readonly Resource[];
+  readonly results: Partial<Record<Resource, PullResourceResult>>;
+  /** After it, nothing was asked any more. */
+  readonly failed?: SmallPullFailure | undefined;
+}
+
+export interface SmallPullFailure {
+  readonly resource: Resource;
+  readonly type: string;
+  readonly message: string;
+  readonly isFinal: boolean;
+  /** Absent where it is no answer of Maesn. */
+  readonly details?: FailureDetails | undefined;
 }
 
 /** What a target system does not offer, and until when that is believed. Times in ISO 8601. */

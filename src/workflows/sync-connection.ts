@@ -5,6 +5,7 @@ import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  isCancellation,
   setHandler,
   sleep,
   workflowInfo,
@@ -19,7 +20,6 @@ import {
   HINTED,
   pauseConnection,
   pullResource,
-  pullSmall,
   readHints,
   readHolds,
   readUnsupported,
@@ -44,6 +44,7 @@ import type {
   PauseInput,
   PullResourceInput,
   PullResourceResult,
+  PullSmallInput,
   PullTask,
   RepeatingPlan,
   ResumeInput,
@@ -53,6 +54,8 @@ import type {
 } from './messages.js';
 import { isOneOf, isText, refuseIf } from './inputs.js';
 import { receiveRetrying } from './retrying.js';
+import { createSmallPulls } from './small-pulls.js';
+import type { SmallPullsOfWalk } from './small-pulls.js';
 import { concernsOneResource, createSyncState } from './sync-state.js';
 
 /**
@@ -149,11 +152,14 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       state.startCycle();
       const startedAtMs = Date.now();
       const { cycle } = state.status();
-      const expected = await beginCycle({ connectionId, runId, cycle, resources: input.resources });
-      ({ unsupported } = expected);
-      for (const resource of input.resources) {
+      const { resources } = input;
+      const begun = await whileNotHeld(() => beginCycle({ connectionId, runId, cycle, resources }));
+      ({ unsupported } = begun);
+      const walk = { connectionId, walkId: runId, resources };
+      const small = createSmallPulls(walk, begun);
+      for (const resource of resources) {
         const known = unsupported[resource];
-        if (known === undefined) await pull(resource, runId, { isSmall: expected.small.includes(resource) });
+        if (known === undefined) await pull(resource, { ...walk, small });
         else state.skipped(resource, known);
       }
       if (hinted && (replanned ?? input).everyMs === undefined) await pullHinted();
@@ -238,18 +244,16 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       Date.now() - hintsPulledAt < hintDelayMs ? Math.min(2 * hintDelayMs, MAXIMUM_HINT_DELAY_MS) : HINT_DELAY_MS;
     await sleep(hintDelayMs, { summary: 'more webhooks may come' });
     hinted = false;
-    for (const resource of await readHints({ connectionId, resources: input.resources })) {
-      hintedWalks += 1;
-      await pull(resource, `${runId}/${hintedWalks}`, { isSmall: true, options: HINTED });
-    }
+    const resources = await readHints({ connectionId, resources: input.resources });
+    hintedWalks += 1;
+    const walk = { connectionId, walkId: `${runId}/${hintedWalks}`, resources };
+    const small = createSmallPulls(walk);
+    for (const resource of resources) await pull(resource, { ...walk, small, options: HINTED });
     hintsPulledAt = Date.now();
   }
 
-  /** To the resource's end, however often it is held or has to wait. */
-  async function pull(resource: Resource, walkId: string, expected: ExpectedPull): Promise<void> {
-    state.startResource(resource);
-    let task: PullTask | undefined;
-    let { isSmall } = expected;
+  /** Its answer, however often it has to wait: a hold cancels it, and it is asked again when nothing is held any more. */
+  async function whileNotHeld<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     for (;;) {
       while (holdsChanged || state.isHeld) {
         if (!holdsChanged) await condition(() => holdsChanged);
@@ -257,9 +261,25 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       pulling = new CancellationScope();
       try {
-        const result = await pulling.run(() =>
-          pullOnce({ connectionId, resource, walkId, task }, { ...expected, isSmall }),
-        );
+        return await pulling.run(ask);
+      } catch (error) {
+        if (!endedByCancellation(error)) throw error;
+        // A hold cancels the pull alone; whoever cancels the Workflow cancels everything.
+        if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the sync was cancelled');
+      } finally {
+        pulling = undefined;
+      }
+    }
+  }
+
+  /** To the resource's end, however often it is held or has to wait. */
+  async function pull(resource: Resource, walk: Walk): Promise<void> {
+    state.startResource(resource);
+    let task: PullTask | undefined;
+    for (;;) {
+      try {
+        const from = { connectionId, resource, walkId: walk.walkId, task };
+        const result = await whileNotHeld(() => pullOnce(from, walk));
         if (result.held === true) {
           holdsChanged = true;
           continue;
@@ -267,13 +287,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         state.pulled(result);
         ({ task } = result);
         if (result.done) return state.endResource();
-        isSmall = false;
       } catch (error) {
-        if (endedByCancellation(error)) {
-          // A hold cancels the pull alone; whoever cancels the Workflow cancels everything.
-          if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the sync was cancelled');
-          continue;
-        }
+        if (isCancellation(error)) throw error;
         const cause = causeOf(error);
         if (cause.type === 'Unauthorized') {
           state.awaiting(cause);
@@ -288,28 +303,25 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         if (!concernsOneResource(cause)) throw await failed(ApplicationFailure.nonRetryable(cause.message, cause.type));
         state.gaveUp(cause);
         return state.endResource();
-      } finally {
-        pulling = undefined;
       }
     }
   }
 
   /** As far as one call goes. What is small is tried within the Workflow Task; Temporal tries again what that did not bring to its end. */
-  async function pullOnce(from: PullResourceInput, { isSmall, options }: ExpectedPull): Promise<PullResourceResult> {
-    const summary = summaryOf(from.resource);
+  async function pullOnce(from: PullResourceInput, { small, options }: Walk): Promise<PullResourceResult> {
+    const { resource } = from;
     let { task } = from;
     let met: MetFailure | undefined;
-    if (isSmall) {
-      try {
-        const result = await pullSmall.executeWithOptions({ summary }, [from]);
-        if (result.done || result.held === true) return result;
-        ({ task } = result);
-      } catch (error) {
-        if (endedByCancellation(error) || isFinal(error)) throw error;
-        const { message, details } = causeOf(error);
-        if (details !== undefined) met = { message, details };
-      }
+    try {
+      const result = await small.take(resource);
+      if (result?.done === true || result?.held === true) return result;
+      if (result !== undefined) ({ task } = result);
+    } catch (error) {
+      if (endedByCancellation(error) || isFinal(error)) throw error;
+      const { message, details } = causeOf(error);
+      if (details !== undefined) met = { message, details };
     }
+    const summary = summaryOf(resource);
     return retrying.run((before) =>
       pullResource.executeWithOptions({ summary, ...options }, [
         { ...from, task, ...(before === undefined ? { met } : { before }) },
@@ -336,9 +348,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   }
 }
 
-interface ExpectedPull {
-  /** It is likely to be done at once. */
-  readonly isSmall: boolean;
+interface Walk extends PullSmallInput {
+  readonly small: SmallPullsOfWalk;
   readonly options?: Pick<ActivityOptions, 'priority'>;
 }
 

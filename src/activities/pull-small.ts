@@ -1,0 +1,74 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import type { Resource } from '../spec/resources.js';
+import { isFailureDetails } from '../workflows/messages.js';
+import type { PullResourceResult, PullSmallInput, SmallPullFailure, SmallPulls } from '../workflows/messages.js';
+import type { ActivityDependencies } from './dependencies.js';
+import { UNEXPECTED, isFinal } from './failure.js';
+import { NOT_BEGUN } from './pull-resource.js';
+import type { createPullResource } from './pull-resource.js';
+import { createReadUnsupported } from './read-unsupported.js';
+
+/** Of a resource that is small: as many as can be walked in the time there is. */
+const SMALL_PAGES = 5;
+/** A Workflow hears nothing while its task is under way. */
+const SMALL_FOR_MS = 2_000;
+/** Of this Worker: each keeps a Workflow Task, and a target system that hangs must not keep them all. */
+const AT_ONCE = 10;
+
+export function createPullSmall(
+  dependencies: ActivityDependencies,
+  pullResource: ReturnType<typeof createPullResource>,
+) {
+  const { store, options } = dependencies;
+  const readUnsupported = createReadUnsupported(dependencies);
+  let underWay = 0;
+
+  /**
+   * Pulls what is likely to be done at once, within the Workflow Task: a cycle without news costs no Activity. What is not done
+   * in time, or fails, goes on in `pullResource`: a failure is an answer, for what was pulled before it is one, too.
+   */
+  return async function pullSmall(input: PullSmallInput): Promise<SmallPulls> {
+    const { connectionId, walkId, resources } = input;
+    const until = Date.now() + SMALL_FOR_MS;
+    const [unsupported, small] = await Promise.all([
+      readUnsupported(input),
+      store.walks.small({ connectionId, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
+    ]);
+    const results: Partial<Record<Resource, PullResourceResult>> = {};
+    let failed: SmallPullFailure | undefined;
+    for (const resource of resources) {
+      if (unsupported[resource] !== undefined) continue;
+      if (!small.includes(resource)) break;
+      const result = await pullOne(resource).catch((error: unknown) => {
+        failed = toSmallPullFailure(resource, error);
+      });
+      if (result === undefined) break;
+      results[resource] = result;
+      if (!result.done || Date.now() >= until) break;
+    }
+    return { unsupported, small, results, failed };
+
+    async function pullOne(resource: Resource): Promise<PullResourceResult> {
+      if (underWay >= AT_ONCE) return NOT_BEGUN;
+      underWay += 1;
+      try {
+        return await pullResource({ connectionId, resource, walkId }, { until, maxWaitMs: SMALL_FOR_MS });
+      } finally {
+        underWay -= 1;
+      }
+    }
+  };
+}
+
+/** Throws what is none, such as a cancellation. */
+function toSmallPullFailure(resource: Resource, error: unknown): SmallPullFailure {
+  if (!(error instanceof ApplicationFailure)) throw error;
+  const details: unknown = error.details?.[0];
+  return {
+    resource,
+    type: error.type ?? UNEXPECTED,
+    message: error.message,
+    isFinal: isFinal(error),
+    details: isFailureDetails(details) ? details : undefined,
+  };
+}
