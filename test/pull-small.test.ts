@@ -229,11 +229,9 @@ describe('what takes long', () => {
         pullSmall({ connectionId, resources: ['customers'], walkId }),
       );
     const pulls = await Promise.all(Array.from({ length: 12 }, (_, n) => call(`walk-${n}`)));
-    const notBegun = { done: false, pages: 0, records: 0, flagged: 0, retries: 0 };
-    expect(pulls.map(({ results, failed }) => results.customers ?? failed?.type).toSorted()).toEqual([
-      ...Array<unknown>(10).fill('NoResponse'),
-      notBegun,
-      notBegun,
-    ]);
+    expect(pulls.filter(({ failed }) => failed?.type === 'NoResponse')).toHaveLength(10);
+    expect(pulls.flatMap(({ results }) => results.customers ?? [])).toEqual(
+      Array(2).fill({ done: false, pages: 0, records: 0, flagged: 0, retries: 0 }),
+    );
   });
 });
