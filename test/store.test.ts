@@ -159,6 +159,58 @@ describe('a walk', () => {
     expect(next.walkSince).toEqual(new Date('2026-11-01T09:55:00Z'));
   });
 
+  it('sees what was hinted at until it begins; what is hinted at later is for the next one', async () => {
+    const id = await connect();
+    await begin(id);
+    await save(id, 1, [], true);
+    await store.webhooks.hint(id, 'invoices', 1);
+    await begin(id, 'run-2');
+    expect(await store.webhooks.hints(id)).toEqual([]);
+    await store.webhooks.hint(id, 'invoices', 1);
+    await begin(id, 'run-2');
+    expect(await store.webhooks.hints(id)).toHaveLength(1);
+  });
+
+  describe('is likely to be small', () => {
+    const HOUR_MS = 3_600_000;
+    const start = Date.parse('2026-11-01T10:00:00Z');
+    const after = (hours: number) => new Date(start + hours * HOUR_MS);
+    const small = (connectionId: string, hours: number) =>
+      store.walks.small({ connectionId, maxPages: 5, now: after(hours), fullEveryMs: 24 * HOUR_MS });
+    /** Of so many pages. */
+    const walk = async (id: string, resource: 'invoices' | 'units', hours: number, pages: number) => {
+      const of = { connectionId: id, resource, walkId: `run at ${hours}` };
+      let cursor = await beginWalk(store, { ...of, now: after(hours) });
+      while (cursor.completedAt === null) {
+        const { pass, phase } = cursor;
+        cursor = await savePages(store, { ...of, pass, phase, pages, totalRecords: 0, records: [] });
+      }
+    };
+
+    it('where it asks for what has changed: once, and then as long as that was little', async () => {
+      const id = await connect();
+      expect(await small(id, 0)).toEqual([]);
+      await walk(id, 'invoices', 0, 100);
+      expect(await small(id, 1)).toEqual(['invoices']);
+      await walk(id, 'invoices', 1, 6);
+      expect(await small(id, 2)).toEqual([]);
+      await walk(id, 'invoices', 2, 5);
+      expect(await small(id, 3)).toEqual(['invoices']);
+      // All of it is due to be read again.
+      expect(await small(id, 24)).toEqual([]);
+    });
+
+    it('where everything is asked for, and that was little', async () => {
+      const id = await connect();
+      await walk(id, 'units', 0, 6);
+      expect(await small(id, 1)).toEqual([]);
+      await walk(id, 'units', 1, 5);
+      expect(await small(id, 2)).toEqual(['units']);
+      await beginWalk(store, { connectionId: id, resource: 'units', walkId: 'unfinished', now: after(2) });
+      expect(await small(id, 3)).toEqual([]);
+    });
+  });
+
   it('over a resource without key leaves exactly what it saw', async () => {
     const id = await connect();
     const walk = async (walkId: string, values: readonly unknown[]) => {

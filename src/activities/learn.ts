@@ -1,7 +1,7 @@
 /** What the answers to a connection's requests tell besides records: what is offered, what Maesn warns of, what is an incident. */
 import { ApplicationFailure } from '@temporalio/activity';
 import { meansNotOffered } from '../spec/capabilities.js';
-import { incidentRule, outcomeOf } from '../spec/incidents.js';
+import { NOTE_OUTCOME_EVERY_MS, incidentRule, outcomeOf } from '../spec/incidents.js';
 import type { Outcome } from '../spec/incidents.js';
 import type { Resource } from '../spec/resources.js';
 import type { Connection, Incident } from '../store/index.js';
@@ -16,9 +16,6 @@ export interface Learning {
   /** Whatever becomes of it, the failure stays what it is. */
   failed(failure: unknown): Promise<void>;
 }
-
-/** That a connection is answered is news only now and then. */
-const NOTE_SUCCESS_EVERY_MS = 60_000;
 
 /** Tells the application of incidents, and has them looked at again while they are open. */
 export function createTellIncidents(dependencies: ActivityDependencies) {
@@ -62,7 +59,7 @@ export function createLearn(dependencies: ActivityDependencies) {
     const note = (outcome: Outcome) => noteOutcome({ connectionId, targetSystem }, outcome);
 
     async function noteSuccess(): Promise<void> {
-      if (performance.now() - notedAt < NOTE_SUCCESS_EVERY_MS) return;
+      if (performance.now() - notedAt < NOTE_OUTCOME_EVERY_MS) return;
       notedAt = performance.now();
       // Whoever notes the next answer tells what was not told by this one.
       await note('succeeded').catch(() => undefined);

@@ -51,6 +51,9 @@ export const INCIDENT_KINDS = keysOf(INCIDENT_RULES);
 /** Only what was answered within this time counts. */
 export const INCIDENT_WINDOW_MS = 15 * 60_000;
 
+/** That a connection is answered as before is news only now and then. */
+export const NOTE_OUTCOME_EVERY_MS = 60_000;
+
 /** How often one of the connections that it concerns asks on behalf of all. */
 export const INCIDENT_REVIEW_MS = INCIDENT_WINDOW_MS;
 

@@ -1,6 +1,6 @@
 /** Which resources a connection's target system offers, as its answers have told. */
 import { and, eq, sql } from 'drizzle-orm';
-import { RECHECK_AFTER_MS, RECHECK_OF_OFFERED_AFTER_MS } from '../spec/capabilities.js';
+import { NOTE_OFFERED_EVERY_MS, RECHECK_AFTER_MS, RECHECK_OF_OFFERED_AFTER_MS } from '../spec/capabilities.js';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { capabilities, connections } from './schema.js';
@@ -52,7 +52,12 @@ export function createCapabilities(db: Database): Capabilities {
       await db
         .insert(capabilities)
         .values({ connectionId, resource, ...known })
-        .onConflictDoUpdate({ target: key, set: known });
+        .onConflictDoUpdate({
+          target: key,
+          set: known,
+          setWhere: sql`not ${capabilities.supported} or ${capabilities.keyVersion} <> ${keyVersion}
+            or ${capabilities.checkedAt} < ${afterMs(-NOTE_OFFERED_EVERY_MS)}`,
+        });
     },
 
     async notOffered({ connectionId, resource, keyVersion, reason }) {

@@ -1,6 +1,12 @@
 /** What many connections met at the same time: found by what Maesn last answered for each of them. */
 import { and, count, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm';
-import { INCIDENT_KINDS, INCIDENT_WINDOW_MS, incidentRule, isIncident } from '../spec/incidents.js';
+import {
+  INCIDENT_KINDS,
+  INCIDENT_WINDOW_MS,
+  NOTE_OUTCOME_EVERY_MS,
+  incidentRule,
+  isIncident,
+} from '../spec/incidents.js';
 import type { IncidentKind, Outcome } from '../spec/incidents.js';
 import type { Database } from './database.js';
 import { connections, incidents, outcomes } from './schema.js';
@@ -72,7 +78,7 @@ export function createIncidents(db: Database): Incidents {
       .innerJoin(connections, eq(connections.id, outcomes.connectionId))
       .where(
         and(
-          gt(outcomes.at, sql`now() - ${INCIDENT_WINDOW_MS / 1_000} * interval '1 second'`),
+          gt(outcomes.at, ago(INCIDENT_WINDOW_MS)),
           targetSystem === null ? undefined : eq(connections.targetSystem, targetSystem),
         ),
       );
@@ -122,7 +128,11 @@ export function createIncidents(db: Database): Incidents {
         db
           .insert(outcomes)
           .values({ connectionId, outcome })
-          .onConflictDoUpdate({ target: outcomes.connectionId, set: { outcome, at: sql`now()` } })
+          .onConflictDoUpdate({
+            target: outcomes.connectionId,
+            set: { outcome, at: sql`now()` },
+            setWhere: sql`${outcomes.outcome} <> ${outcome} or ${outcomes.at} < ${ago(NOTE_OUTCOME_EVERY_MS)}`,
+          })
           .returning({ outcome: outcomes.outcome }),
       );
       const [known] = await db
@@ -131,7 +141,7 @@ export function createIncidents(db: Database): Incidents {
           before: sql<Outcome | null>`(select outcome from ${before})`,
           hasNews: sql<boolean>`exists (select from ${incidents} where ${isOpen} or not ${incidents.announced})`,
         })
-        .from(noted);
+        .from(sql`(values (0)) as once`);
       if (outcome === 'succeeded') {
         if (known?.hasNews !== true) return [];
         for (const incident of await openOf(targetSystem)) await closeIfOver(incident, known.before);
@@ -205,4 +215,8 @@ export function createIncidents(db: Database): Incidents {
         .orderBy(desc(incidents.id))
         .limit(limit),
   };
+}
+
+function ago(ms: number) {
+  return sql`now() - ${ms / 1_000} * interval '1 second'`;
 }

@@ -2,8 +2,9 @@
  * Walks: one resource of one connection, read from its first page to its last. A page's records and the cursor that points
  * behind it are written in one statement, so that a crash at any moment repeats at most the pages that were in flight.
  */
-import { and, eq, getTableColumns, sql } from 'drizzle-orm';
-import { WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
+import { and, eq, getTableColumns, isNotNull, ne, sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
+import { RESOURCE_NAMES, WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import { beginAtParents, endParents, otherParents, parentsFrom } from './child-walks.js';
 import type { ChildWalkOf } from './child-walks.js';
@@ -113,42 +114,58 @@ export function createWalks(db: Database, process: string): Walks {
   const list = (connectionId: string): Promise<Cursor[]> =>
     db.select().from(cursors).where(eq(cursors.connectionId, connectionId)).orderBy(cursors.resource);
 
+  const attemptOf = ({ taskToken }: BeginWalkInput) => ({ process, taskToken: taskToken ?? null });
+
+  /** What nearly every walk is: the one after one that has ended. In one statement; `undefined`: it is another one. */
+  async function beginNext(input: BeginWalkInput): Promise<Cursor | undefined> {
+    const { resource, walkId } = input;
+    const isNext = and(at(input), ne(cursors.walkId, walkId), isNotNull(cursors.completedAt));
+    const begun = db.$with('begun').as(
+      db
+        .update(cursors)
+        .set({ ...newWalk(input), ...attemptOf(input), walkSince: since(resourceRow(resource).incremental, input) })
+        .where(isNext)
+        .returning(),
+    );
+    const seen = db.$with('seen').as(forgetHints(db, input, sql`exists (select from begun)`));
+    return (await db.with(begun, seen).select().from(begun))[0];
+  }
+
+  const beginAny = (input: BeginWalkInput): Promise<Cursor> =>
+    db.transaction(async (tx) => {
+      const { connectionId, resource, walkId, now } = input;
+      const fresh = newWalk(input);
+      const attempt = attemptOf(input);
+      const { isNew, ...cursor } = only(
+        await tx
+          .insert(cursors)
+          .values({ connectionId, resource, ...fresh, previousFingerprint: null, ...attempt })
+          .onConflictDoUpdate({ target: [cursors.connectionId, cursors.resource], set: attempt })
+          .returning({ ...getTableColumns(cursors), isNew: sql<boolean>`xmax = 0` }),
+      );
+      if (!isNew && cursor.walkId === walkId) return cursor;
+      const takenUp =
+        !isNew && cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
+      if (takenUp) return only(await tx.update(cursors).set({ walkId }).where(at(input)).returning());
+      const seen = tx.$with('seen').as(forgetHints(tx, input));
+      const changes = isChild(resource)
+        ? await beginAtParents(tx, { connectionId, resource }, cursor.watermark)
+        : { walkSince: since(resourceRow(resource).incremental, input) };
+      return only(
+        await tx
+          .with(seen, forgetPages(tx, input))
+          .update(cursors)
+          .set({ ...fresh, ...changes })
+          .where(at(input))
+          .returning(),
+      );
+    });
+
   return {
-    begin: (input) =>
-      db.transaction(async (tx) => {
-        const { connectionId, resource, walkId, now } = input;
-        const fresh = { ...NEW_PASS, walkId, walkStartedAt: now, pass: 1, completedAt: null, deleted: 0 };
-        const attempt = { process, taskToken: input.taskToken ?? null };
-        const { isNew, ...cursor } = only(
-          await tx
-            .insert(cursors)
-            .values({ connectionId, resource, ...fresh, ...attempt })
-            .onConflictDoUpdate({ target: [cursors.connectionId, cursors.resource], set: attempt })
-            .returning({ ...getTableColumns(cursors), isNew: sql<boolean>`xmax = 0` }),
-        );
-        if (!isNew && cursor.walkId === walkId) return cursor;
-        const takenUp =
-          !isNew && cursor.completedAt === null && now.getTime() - cursor.walkStartedAt.getTime() < TAKE_UP_WITHIN_MS;
-        if (takenUp) return only(await tx.update(cursors).set({ walkId }).where(at(input)).returning());
-        // Whatever was hinted at until now, a walk that begins now will see.
-        const seen = tx.$with('seen').as(
-          tx
-            .delete(hints)
-            .where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource)))
-            .returning({ resource: hints.resource }),
-        );
-        const changes = isChild(resource)
-          ? await beginAtParents(tx, { connectionId, resource }, cursor.watermark)
-          : { walkSince: since(cursor, input) };
-        return only(
-          await tx
-            .with(seen, forgetPages(tx, input))
-            .update(cursors)
-            .set({ ...fresh, previousFingerprint: comparable(cursor), ...changes })
-            .where(at(input))
-            .returning(),
-        );
-      }),
+    async begin(input) {
+      const { resource } = input;
+      return (isChild(resource) ? undefined : await beginNext(input)) ?? beginAny(input);
+    },
 
     async savePages(input) {
       const { connectionId, resource, parents, last, maximumDeletedShare } = input;
@@ -190,33 +207,54 @@ export function createWalks(db: Database, process: string): Walks {
     list,
 
     async small({ connectionId, maxPages, ...when }) {
-      return (await list(connectionId))
-        .filter((cursor) => {
-          const { resource, walkSince, pages, completedAt } = cursor;
-          if (completedAt === null) return false;
-          const wasOfChanges = walkSince !== null;
-          const isOfChanges = since(cursor, { resource, ...when }) !== null;
-          return wasOfChanges === isOfChanges ? pages <= maxPages : isOfChanges;
-        })
-        .map(({ resource }) => resource);
+      const wasOfChanges = isNotNull(cursors.walkSince);
+      const isOfChanges = sql`(${since(sql`${cursors.resource} = any (${INCREMENTAL}::text[])`, when)} is not null)`;
+      const isSmall = sql`case when (${wasOfChanges}) = ${isOfChanges} then ${cursors.pages} <= ${maxPages} else ${isOfChanges} end`;
+      const small = await db
+        .select({ resource: cursors.resource })
+        .from(cursors)
+        .where(and(eq(cursors.connectionId, connectionId), isNotNull(cursors.completedAt), isSmall))
+        .orderBy(cursors.resource);
+      return small.map(({ resource }) => resource);
     },
   };
 }
 
-/** `lastModifiedAt` of the walk that follows the one of this cursor; `null`: it is a full one. */
+/** What a cursor is set to when a walk begins. */
+function newWalk({ walkId, now }: BeginWalkInput) {
+  return {
+    ...NEW_PASS,
+    walkId,
+    walkStartedAt: now,
+    pass: 1,
+    completedAt: null,
+    deleted: 0,
+    previousFingerprint: COMPARABLE,
+  };
+}
+
+const INCREMENTAL = `{${RESOURCE_NAMES.filter((name) => resourceRow(name).incremental).join(',')}}`;
+
+/** `lastModifiedAt` of the walk that follows the one of this cursor; null: it is a full one. */
 function since(
-  { watermark, fullAt }: Cursor,
-  { resource, now, fullEveryMs }: Pick<BeginWalkInput, 'resource' | 'now' | 'fullEveryMs'>,
-): Date | null {
-  if (watermark === null || fullAt === null || !resourceRow(resource).incremental) return null;
-  if (now.getTime() - fullAt.getTime() >= fullEveryMs) return null;
-  return new Date(watermark.getTime() - WATERMARK_OVERLAP_MS);
+  incremental: SQL | boolean,
+  { now, fullEveryMs }: Pick<BeginWalkInput, 'now' | 'fullEveryMs'>,
+): SQL<Date | null> {
+  const fullBefore = new Date(now.getTime() - fullEveryMs).toISOString();
+  return sql`case when ${incremental} and ${cursors.fullAt} > ${fullBefore}::timestamptz
+               then ${cursors.watermark} - ${`${WATERMARK_OVERLAP_MS} milliseconds`}::interval end`;
+}
+
+/** Whatever was hinted at until now, a walk that begins now will see. */
+function forgetHints(db: Database, { connectionId, resource }: WalkOf, when?: SQL) {
+  return db
+    .delete(hints)
+    .where(and(eq(hints.connectionId, connectionId), eq(hints.resource, resource), when))
+    .returning({ resource: hints.resource });
 }
 
 /**
  * What the first pass of the next walk may be compared with. Where Maesn does not count, only passes of the same walk say
  * anything about each other; and a list of changes is another one each time.
  */
-function comparable({ previousFingerprint, totalRecords, walkSince }: Cursor): string | null {
-  return totalRecords === null || walkSince !== null ? null : previousFingerprint;
-}
+const COMPARABLE = sql`case when ${cursors.totalRecords} is not null and ${cursors.walkSince} is null then ${cursors.previousFingerprint} end`;
