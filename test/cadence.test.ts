@@ -6,6 +6,7 @@ import { cycleIntervalMs } from '../src/spec/cadence.js';
 import { atCycleEnds } from './support/cycle-ends.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { untilIdle } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 const MINUTE_MS = 60_000;
@@ -36,11 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const idleIn = (connectionId: string, cycle: number) =>
-  waitFor(`cycle ${cycle} is waited for`, async () => {
-    const status = await harness.sync.syncStatus(connectionId);
-    return status.state === 'Idle' && status.cycle === cycle && status;
-  });
+const idleIn = (connectionId: string, cycle: number) => untilIdle(harness.sync, connectionId, cycle);
 
 async function repeat(resources: readonly Resource[], failing: Readonly<Partial<Record<Resource, number>>>) {
   const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5, offers: 5 } });

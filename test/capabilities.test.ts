@@ -10,6 +10,7 @@ import { runCli } from './support/cli.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readHistoryText } from './support/history.js';
+import { untilIdle } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 let harness: Harness;
@@ -37,11 +38,7 @@ const asked = ({ name }: SandboxAccount, resource: Resource) =>
 const statusOf = async (connectionId: string, resource: Resource) =>
   (await harness.sync.syncStatus(connectionId)).lastReport?.resources[resource]?.status;
 
-const idleIn = (connectionId: string, cycle: number) =>
-  waitFor(`cycle ${cycle} is waited for`, async () => {
-    const status = await harness.sync.syncStatus(connectionId);
-    return status.state === 'Idle' && status.cycle === cycle && status;
-  });
+const idleIn = (connectionId: string, cycle: number) => untilIdle(harness.sync, connectionId, cycle);
 
 /** Items are offered, offers are not. */
 const connect = (status: 404 | 405 = 404) =>

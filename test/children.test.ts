@@ -4,7 +4,7 @@ import type { SandboxAccount } from '../sandbox/index.js';
 import { CHILD_RESOURCES, DEFAULT_RESOURCES, childPath, parentOf } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
-import { untilAwaiting } from './support/awaiting.js';
+import { untilAwaiting } from './support/sync-states.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';

@@ -8,6 +8,7 @@ import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
 import { pauseUpdate } from '../src/workflows/messages.js';
+import { untilIdle } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 describe('the fairness key', () => {
@@ -134,10 +135,7 @@ describe('what Temporal is told', () => {
     const { connectionId, account } = await harness.connect({ records: { items: 5 } });
     await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 day' });
     const handle = harness.temporal.workflow.getHandle(`sync/${connectionId}`);
-    await waitFor('the first cycle is over', async () => {
-      const { state, cycle } = await harness.sync.syncStatus(connectionId);
-      return state === 'Idle' && cycle === 2;
-    });
+    await untilIdle(harness.sync, connectionId, 2);
     // Else it is done within the Workflow Task.
     account.fault({ resource: 'items', answer: { status: 500 } });
     await harness.store.webhooks.hint(connectionId, 'items', 1);

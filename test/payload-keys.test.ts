@@ -14,7 +14,7 @@ import { createConfiguredMaesnClient } from '../src/maesn/configured.js';
 import { FAILURE_CONVERTER_PATH, createDataConverter } from '../src/payloads/data-converter.js';
 import type { PayloadKey } from '../src/payloads/codec.js';
 import { createSyncWorker } from '../src/worker.js';
-import { untilAwaiting } from './support/awaiting.js';
+import { untilAwaiting } from './support/sync-states.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { waitFor } from './support/wait.js';

@@ -4,7 +4,7 @@ import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SyncReport } from '../src/workflows/messages.js';
 import { openConnection, triedVersion } from '../src/activities/open-connection.js';
-import { untilAwaiting } from './support/awaiting.js';
+import { untilAwaiting } from './support/sync-states.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';

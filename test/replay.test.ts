@@ -14,6 +14,7 @@ import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { startReceiver } from './support/receiver.js';
 import type { Receiver } from './support/receiver.js';
+import { untilIdle } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 const HISTORIES = path.join(import.meta.dirname, 'histories');
@@ -118,15 +119,10 @@ describe('this build', () => {
 it('this build replays its own cycle of what is small, one of which fails', async () => {
   const { connectionId, account } = await harness.connect({ records: { customers: 5, items: 5, accounts: 5 } });
   await harness.sync.startSync(connectionId, { resources: ['customers', 'items', 'accounts'], every: '1 hour' });
-  const inCycle = (cycle: number) =>
-    waitFor(`cycle ${cycle}`, async () => {
-      const status = await harness.sync.syncStatus(connectionId);
-      return status.cycle === cycle && status.state === 'Idle' && status;
-    });
-  const { runId } = await inCycle(2);
+  const { runId } = await untilIdle(harness.sync, connectionId, 2);
   account.fault({ resource: 'items', answer: { status: 400 } });
   await harness.sync.syncNow(connectionId);
-  await inCycle(3);
+  await untilIdle(harness.sync, connectionId, 3);
   const history = await recordOf(`sync/${connectionId}`, runId);
   await replay(history);
   keep('sync-connection-of-what-is-small', history);

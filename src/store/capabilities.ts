@@ -3,6 +3,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { NOTE_OFFERED_EVERY_MS, RECHECK_AFTER_MS, RECHECK_OF_OFFERED_AFTER_MS } from '../spec/capabilities.js';
 import type { Resource } from '../spec/resources.js';
 import type { Database } from './database.js';
+import { fromNow } from './from-now.js';
 import { capabilities, connections } from './schema.js';
 import type { CapabilityReason } from './schema.js';
 import type { WalkOf } from './walks.js';
@@ -56,7 +57,7 @@ export function createCapabilities(db: Database): Capabilities {
           target: key,
           set: known,
           setWhere: sql`not ${capabilities.supported} or ${capabilities.keyVersion} <> ${keyVersion}
-            or ${capabilities.checkedAt} < ${afterMs(-NOTE_OFFERED_EVERY_MS)}`,
+            or ${capabilities.checkedAt} < ${fromNow(-NOTE_OFFERED_EVERY_MS)}`,
         });
     },
 
@@ -64,13 +65,13 @@ export function createCapabilities(db: Database): Capabilities {
       const known = { supported: false, reason, keyVersion, checkedAt: sql`now()` };
       await db
         .insert(capabilities)
-        .values({ connectionId, resource, ...known, recheckAt: afterMs(RECHECK_AFTER_MS) })
+        .values({ connectionId, resource, ...known, recheckAt: fromNow(RECHECK_AFTER_MS) })
         .onConflictDoUpdate({
           target: key,
           set: {
             ...known,
-            recheckAt: sql`case when ${capabilities.offeredAt} is null then ${afterMs(RECHECK_AFTER_MS)}
-                             else ${afterMs(RECHECK_OF_OFFERED_AFTER_MS)} end`,
+            recheckAt: sql`case when ${capabilities.offeredAt} is null then ${fromNow(RECHECK_AFTER_MS)}
+                             else ${fromNow(RECHECK_OF_OFFERED_AFTER_MS)} end`,
           },
         });
     },
@@ -126,8 +127,4 @@ export function createCapabilities(db: Database): Capabilities {
       return changed.length > 0;
     },
   };
-}
-
-function afterMs(ms: number) {
-  return sql`now() + ${ms / 1_000} * interval '1 second'`;
 }

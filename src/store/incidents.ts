@@ -9,6 +9,7 @@ import {
 } from '../spec/incidents.js';
 import type { IncidentKind, Outcome } from '../spec/incidents.js';
 import type { Database } from './database.js';
+import { fromNow } from './from-now.js';
 import { connections, incidents, outcomes } from './schema.js';
 
 export interface Incident {
@@ -78,7 +79,7 @@ export function createIncidents(db: Database): Incidents {
       .innerJoin(connections, eq(connections.id, outcomes.connectionId))
       .where(
         and(
-          gt(outcomes.at, ago(INCIDENT_WINDOW_MS)),
+          gt(outcomes.at, fromNow(-INCIDENT_WINDOW_MS)),
           targetSystem === null ? undefined : eq(connections.targetSystem, targetSystem),
         ),
       );
@@ -131,7 +132,7 @@ export function createIncidents(db: Database): Incidents {
           .onConflictDoUpdate({
             target: outcomes.connectionId,
             set: { outcome, at: sql`now()` },
-            setWhere: sql`${outcomes.outcome} <> ${outcome} or ${outcomes.at} < ${ago(NOTE_OUTCOME_EVERY_MS)}`,
+            setWhere: sql`${outcomes.outcome} <> ${outcome} or ${outcomes.at} < ${fromNow(-NOTE_OUTCOME_EVERY_MS)}`,
           })
           .returning({ outcome: outcomes.outcome }),
       );
@@ -215,8 +216,4 @@ export function createIncidents(db: Database): Incidents {
         .orderBy(desc(incidents.id))
         .limit(limit),
   };
-}
-
-function ago(ms: number) {
-  return sql`now() - ${ms / 1_000} * interval '1 second'`;
 }

@@ -17,3 +17,11 @@ export function untilAwaiting(sync: MaesnSync, connectionId: string, round?: num
     );
   });
 }
+
+/** Everything before this cycle is over, and the sync waits for it. */
+export function untilIdle(sync: MaesnSync, connectionId: string, cycle: number): Promise<SyncStatus> {
+  return waitFor(`cycle ${cycle} is waited for`, async () => {
+    const status = await sync.syncStatus(connectionId);
+    return status.state === 'Idle' && status.cycle === cycle && status;
+  });
+}
