@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, cp, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
 import { WORKFLOW_INTERCEPTORS } from '../src/tracing/opentelemetry.js';
+import { bundleWorkflows } from '../src/workflow-bundle.js';
 
 const file = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -27,12 +27,8 @@ const bundles = {
   'workflow-bundle-encrypted-traced.js': { ...encrypting, ...tracing },
 };
 for (const [name, options] of Object.entries(bundles)) {
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: file('dist/src/workflows/index.js'),
-    logger: new DefaultLogger('WARN'),
-    ...options,
-  });
-  await writeFile(file(`dist/${name}`), code);
+  const workflowsPath = file('dist/src/workflows/index.js');
+  await writeFile(file(`dist/${name}`), await bundleWorkflows({ workflowsPath, ...options }));
 }
 await chmod(file('dist/src/cli.js'), 0o755);
 console.log('dist is built.');

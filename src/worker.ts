@@ -21,6 +21,7 @@ import type { Store } from './store/index.js';
 import { connectWorker } from './temporal.js';
 import { startTracing } from './tracing/index.js';
 import type { Tracing } from './tracing/index.js';
+import { workflowModules } from './workflow-bundle.js';
 
 export interface SyncWorkerOptions {
   readonly config: Config;
@@ -112,7 +113,7 @@ function versioning({
 function workflowSource(
   { MAESN_SYNC_PAYLOAD_KEYS: keys }: Pick<Config, 'MAESN_SYNC_PAYLOAD_KEYS'>,
   { bundlePath, tracing }: { readonly bundlePath?: string | undefined; readonly tracing?: Tracing | undefined } = {},
-): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors'> {
+): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'bundlerOptions' | 'interceptors'> {
   // Failures are written by what is in the bundle, and so are spans: who does not trace runs nothing of it.
   const name = `workflow-bundle${keys === undefined ? '' : '-encrypted'}${tracing === undefined ? '' : '-traced'}.js`;
   const codePath = bundlePath ?? fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -121,7 +122,7 @@ function workflowSource(
     return { workflowBundle: { codePath }, interceptors };
   }
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return { workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)) };
+  return workflowModules(fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)));
 }
 
 /** Each of them under the Workflow code of this build; `error`: why it would not go on. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { DefaultLogger, NativeConnection, Worker, bundleWorkflowCode } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createMaesnSync, clientSettings } from '../src/client.js';
 import type { MaesnSync } from '../src/client.js';
@@ -13,6 +13,7 @@ import { readConfig, requireVariables } from '../src/config.js';
 import { createConfiguredMaesnClient } from '../src/maesn/configured.js';
 import { FAILURE_CONVERTER_PATH, createDataConverter } from '../src/payloads/data-converter.js';
 import type { PayloadKey } from '../src/payloads/codec.js';
+import { bundleWorkflows } from '../src/workflow-bundle.js';
 import { createSyncWorker } from '../src/worker.js';
 import { untilAwaiting } from './support/sync-states.js';
 import { startHarness } from './support/harness.js';
@@ -31,10 +32,9 @@ beforeAll(async () => {
   harness = await startHarness();
   dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-payload-keys-'));
   bundlePath = path.join(dir, 'bundle.js');
-  const { code } = await bundleWorkflowCode({
+  const code = await bundleWorkflows({
     workflowsPath: path.resolve(import.meta.dirname, '../src/workflows/index.ts'),
     failureConverterPath: FAILURE_CONVERTER_PATH,
-    logger: new DefaultLogger('WARN'),
   });
   await writeFile(bundlePath, code);
 });

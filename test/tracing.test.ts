@@ -1,9 +1,10 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { DefaultLogger, Worker, bundleWorkflowCode } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTracing, tracesUrl } from '../src/tracing/index.js';
 import { WORKFLOW_INTERCEPTORS } from '../src/tracing/opentelemetry.js';
+import { bundleWorkflows } from '../src/workflow-bundle.js';
 import { startHarness } from './support/harness.js';
 import { startCollector } from './support/otlp.js';
 import type { Collector, Span } from './support/otlp.js';
@@ -78,16 +79,18 @@ describe('a trace', () => {
 
 describe('traced Workflows', () => {
   it('replay the recorded histories of those that were not', async () => {
-    const workflowBundle = await bundleWorkflowCode({
+    const code = await bundleWorkflows({
       workflowsPath: path.join(SRC, 'workflows/index.ts'),
       workflowInterceptorModules: [WORKFLOW_INTERCEPTORS],
-      logger: new DefaultLogger('WARN'),
     });
     const tracing = await startTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     const sinks = tracing?.worker.sinks ?? {};
     for (const file of readdirSync(HISTORIES)) {
       const history: unknown = JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8'));
-      await expect(Worker.runReplayHistory({ workflowBundle, sinks }, history), file).resolves.toBeUndefined();
+      await expect(
+        Worker.runReplayHistory({ workflowBundle: { code }, sinks }, history),
+        file,
+      ).resolves.toBeUndefined();
     }
     await tracing?.close();
   });

@@ -3,7 +3,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
 import { startPageSource } from '../page-source-client.js';
 import type { PageSource } from '../page-source-client.js';
 import { startPostgres } from './postgres.js';
@@ -12,6 +11,7 @@ import { startRedis } from './redis.js';
 import type { RedisServer } from './redis.js';
 import { startTemporal } from './temporal.js';
 import type { BenchTemporal } from './temporal.js';
+import { bundleWorkflows } from '../../src/workflow-bundle.js';
 
 export interface Servers {
   readonly postgres: PostgresServer;
@@ -45,22 +45,18 @@ export async function startServers(onProgress: (line: string) => void): Promise<
     const pageSource = await started(startPageSource());
     const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-bench-'));
     closers.push(() => rm(dir, { recursive: true, force: true }));
-    return { redis, postgres, temporal, pageSource, workflowBundles: await bundleWorkflows(dir), stop };
+    return { redis, postgres, temporal, pageSource, workflowBundles: await writeBundles(dir), stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function bundleWorkflows(dir: string): Promise<Record<string, string>> {
+async function writeBundles(dir: string): Promise<Record<string, string>> {
   const bundles: Record<string, string> = {};
   for (const [name, source] of Object.entries(WORKFLOWS)) {
-    const { code } = await bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL(source, import.meta.url)),
-      logger: new DefaultLogger('WARN'),
-    });
     const file = path.join(dir, `${name}.js`);
-    await writeFile(file, code);
+    await writeFile(file, await bundleWorkflows({ workflowsPath: fileURLToPath(new URL(source, import.meta.url)) }));
     bundles[name] = file;
   }
   return bundles;

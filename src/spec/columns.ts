@@ -143,7 +143,7 @@ export const COLUMNS: Readonly<Record<Resource, string>> = {
 
 const FIELD = /^([A-Za-z0-9.]+)(?::([a-z]+))?$/;
 
-const PARSED = new Map(
+const PARSED: ReadonlyMap<Resource, readonly Column[]> = new Map(
   RESOURCE_NAMES.map((resource) => [resource, COLUMNS[resource].trim().split(/\s+/).map(toColumn)]),
 );
 

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, bundleWorkflowCode } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 import { startTemporalServer } from '../../src/embedded/temporal-server.js';
+import { bundleWorkflows } from '../../src/workflow-bundle.js';
 import { TIME_SKIPPING_ARGS } from './skipping-client.js';
 
 declare module 'vitest' {
@@ -21,7 +21,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-test-'));
   const logDir = path.join(dir, 'logs');
   await mkdir(logDir);
-  const [server, { code }] = await Promise.all([
+  const [server, code] = await Promise.all([
     startTemporalServer({
       dataDir: dir,
       persistent: false,
@@ -30,10 +30,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       env: process.env,
       onProgress: (line) => console.log(line),
     }),
-    bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
-      logger: new DefaultLogger('WARN'),
-    }),
+    bundleWorkflows({ workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)) }),
   ]);
   const workflowBundlePath = path.join(dir, 'workflow-bundle.js');
   await writeFile(workflowBundlePath, code);
