@@ -247,7 +247,6 @@ describe('the judgement on a pass', () => {
     read: 12,
     total: 12,
     totalChanged: false,
-    duplicates: 0,
     fingerprint: 'a',
     previousFingerprint: null,
     incremental: true,
@@ -261,7 +260,6 @@ describe('the judgement on a pass', () => {
     ['another pass agrees', { incremental: false, previousFingerprint: 'a' }, 'complete'],
     ['Maesn does not count', { total: null }, 'read again'],
     ['fewer than counted', { read: 11 }, 'read again'],
-    ['a record twice', { duplicates: 1 }, 'read again'],
     ['pages that count differently', { totalChanged: true, previousFingerprint: 'a' }, 'read again'],
   ] as const)('%s', (_, differences, expected) => {
     expect(judgePass({ ...calm, ...differences })).toBe(expected);

@@ -211,6 +211,92 @@ describe('a walk', () => {
     });
   });
 
+  describe('over several pages', () => {
+    const SOON = new Date(Date.now() + 60_000).toISOString();
+    const invoice = (invoiceId: string, updatedDate = '2026-01-01T00:00:00Z') => ({ invoiceId, updatedDate });
+
+    interface Meanwhile {
+      readonly changes?: readonly unknown[];
+      /** Of what is on the pages. */
+      readonly dates?: Readonly<Record<string, string>>;
+      readonly meanwhile?: (connectionId: string) => unknown;
+    }
+
+    /** A store that holds `before`; then two pages, and what the list of changes says when they are read. */
+    async function walk(
+      before: readonly string[],
+      pages: readonly [readonly string[], readonly string[]],
+      { changes = [], dates = {}, meanwhile }: Meanwhile = {},
+    ) {
+      const connectionId = await connect();
+      const of = { connectionId, resource: 'invoices' } as const;
+      const parse = (values: readonly unknown[]) => parseRecords('invoices', { records: values }, 0);
+      await beginWalk(store, { ...of, walkId: 'before' });
+      await savePages(store, { ...of, walkId: 'before', records: parse(before.map((id) => invoice(id))) });
+      await beginWalk(store, { ...of, fullEveryMs: 0 });
+      const read = { ...of, totalPages: 2, totalRecords: pages.flat().length };
+      await savePages(store, { ...read, records: parse(pages[0].map((id) => invoice(id, dates[id]))), last: false });
+      const second = { ...read, page: 2, records: parse(pages[1].map((id) => invoice(id, dates[id]))) };
+      expect(await savePages(store, second)).toMatchObject({ phase: 'changes', nextPage: 1 });
+      await meanwhile?.(connectionId);
+      const cursor = await savePages(store, { ...of, phase: 'changes', records: parse(changes) });
+      return { cursor, keys: (await list(connectionId)).map(({ key }) => key) };
+    }
+
+    const COMPLETE = { verified: true, completedAt: expect.any(Date) };
+    const AGAIN = { pass: 2, phase: 'pages', completedAt: null };
+
+    it('is complete when nothing has moved', async () => {
+      const { cursor, keys } = await walk(['a'], [['a', 'b'], ['c']]);
+      expect(cursor).toMatchObject({ ...COMPLETE, deleted: 0 });
+      expect(keys).toEqual(['a', 'b', 'c']);
+    });
+
+    it('deletes what was not listed', async () => {
+      const { cursor, keys } = await walk(['a', 'stale'], [['a', 'b'], ['c']]);
+      expect(cursor).toMatchObject({ ...COMPLETE, deleted: 1 });
+      expect(keys).toEqual(['a', 'b', 'c']);
+    });
+
+    it('deletes it, too, when as many are held as were listed, since an event has deleted another one', async () => {
+      const { cursor, keys } = await walk(['a', 'stale'], [['a', 'b'], ['c']], {
+        // An event that was long under way: its time is before the walk.
+        meanwhile: (id) =>
+          store.webhooks.markDeleted(id, [
+            { resource: 'invoices', key: 'a', deletedAt: new Date('2026-02-01T00:00:00Z') },
+          ]),
+      });
+      expect(cursor).toMatchObject({ ...COMPLETE, deleted: 1 });
+      expect(keys).toEqual(['b', 'c']);
+    });
+
+    it('is read again when a record was listed twice, also when as many are held as were listed', async () => {
+      const { cursor } = await walk(['a', 'stale'], [['a', 'b'], ['b']]);
+      expect(cursor).toMatchObject(AGAIN);
+    });
+
+    it('is read again when what has changed was on no page', async () => {
+      const { cursor } = await walk(['a'], [['a', 'b'], ['c']], { changes: [invoice('d')] });
+      expect(cursor).toMatchObject(AGAIN);
+    });
+
+    it('is read again when what came has covered up for something', async () => {
+      const { cursor } = await walk(['a'], [['a', 'b'], ['c']], { changes: [invoice('c', SOON)] });
+      expect(cursor).toMatchObject(AGAIN);
+    });
+
+    it('is read again when it came without being among the changes', async () => {
+      const { cursor } = await walk(['a'], [['a', 'b'], ['c']], { dates: { c: SOON } });
+      expect(cursor).toMatchObject(AGAIN);
+    });
+
+    it('is complete when only what it knew has changed', async () => {
+      const changed = invoice('a', SOON);
+      const { cursor } = await walk(['a'], [['a', 'b'], ['c']], { changes: [changed] });
+      expect(cursor).toMatchObject({ ...COMPLETE, deleted: 0 });
+    });
+  });
+
   it('over a resource without key leaves exactly what it saw', async () => {
     const id = await connect();
     const walk = async (walkId: string, values: readonly unknown[]) => {

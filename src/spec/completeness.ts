@@ -14,8 +14,6 @@ export interface PassEvidence {
   readonly total: number | null;
   /** Two pages have counted differently. */
   readonly totalChanged: boolean;
-  /** Records that were on more than one page. */
-  readonly duplicates: number;
   readonly fingerprint: string | null;
   /** Of the pass before, over the same list. */
   readonly previousFingerprint: string | null;
@@ -24,18 +22,19 @@ export interface PassEvidence {
 }
 
 /**
- * `complete`: it has missed nothing. `ask for changes`: it has not, if nothing was added meanwhile. `read again`: it may have.
+ * `complete`: it has missed nothing. `ask for changes`: it has not, if nothing was added meanwhile, and nothing listed twice.
+ * `read again`: it may have.
  *
  * One page is one answer: nothing can slide. Over several, a record is missed only when another one before it went away; then
  * the count falls, unless one was added at the same moment. Two passes that saw the same records in the same order have
  * missed nothing either: what made the one miss a record, the other would not have listed.
  */
 export function judgePass(evidence: PassEvidence): 'complete' | 'ask for changes' | 'read again' {
-  const { pages, read, total, totalChanged, duplicates, fingerprint, previousFingerprint, incremental } = evidence;
+  const { pages, read, total, totalChanged, fingerprint, previousFingerprint, incremental } = evidence;
   if (pages <= 1) return 'complete';
   if (totalChanged) return 'read again';
   if (fingerprint !== null && fingerprint === previousFingerprint) return 'complete';
-  return incremental && total === read && duplicates === 0 ? 'ask for changes' : 'read again';
+  return incremental && total === read ? 'ask for changes' : 'read again';
 }
 
 /** So few may always be deleted, as long as others are left. */

@@ -1,5 +1,6 @@
 /** How a pass over a list ends: in another one, or in the end of its walk, with deletes and all. */
-import { and, eq, gte, isNotNull, isNull, like, notExists, sql } from 'drizzle-orm';
+import { and, eq, gte, isNotNull, isNull, like, not, notExists, sql } from 'drizzle-orm';
+import type { SQLWrapper } from 'drizzle-orm';
 import { snapshotKey } from '../maesn/records.js';
 import { MAX_PASSES, isCollapse, judgePass } from '../spec/completeness.js';
 import { resourceRow } from '../spec/resources.js';
@@ -33,16 +34,15 @@ export const COMPLETED = { completedAt: sql`now()`, watermark: sql`${cursors.wal
 /** The list has been read to its end. */
 export async function endPass(tx: Database, of: WalkOf, cursor: Cursor, maximumShare: number): Promise<Cursor> {
   if (cursor.phase === 'changes') {
-    const compared = await compareWithListed(tx, of, cursor);
-    // What came since the pass began can have covered up for something that slid past it.
-    return cursor.totalChanged || compared.came > 0
+    const compared = await compare(tx, of, cursor);
+    // What came since the pass began, or was listed twice, can have covered up for something that slid past it.
+    return cursor.totalChanged || compared.came > 0 || compared.duplicates > 0
       ? readAgain(tx, of, cursor, maximumShare)
       : endWalk(tx, of, cursor, { verified: true, compared }, maximumShare);
   }
   const { pages, records: read, totalRecords: total, totalChanged, fingerprint, previousFingerprint } = cursor;
-  const { incremental, key } = resourceRow(of.resource);
-  const duplicates = pages <= 1 || key === null ? 0 : await countDuplicates(tx, of);
-  const evidence = { pages, read, total, totalChanged, duplicates, fingerprint, previousFingerprint, incremental };
+  const { incremental } = resourceRow(of.resource);
+  const evidence = { pages, read, total, totalChanged, fingerprint, previousFingerprint, incremental };
   const judgement = judgePass(evidence);
   if (judgement === 'complete') return endWalk(tx, of, cursor, { verified: true }, maximumShare);
   if (judgement === 'read again') return readAgain(tx, of, cursor, maximumShare);
@@ -61,6 +61,8 @@ export function forgetPages(tx: Database, of: WalkOf) {
   return tx.$with('forgotten').as(tx.delete(passPages).where(readBy(of)).returning({ page: passPages.page }));
 }
 
+const LISTED_KEYS = sql`${passPages} cross join lateral jsonb_array_elements_text(${passPages.keys}) as keys (key)`;
+
 /** The keys that the pass has seen, each once. To be joined: a subquery would be read anew for every record of a long list. */
 function listedBy(tx: Database, of: WalkOf) {
   return tx.$with('listed').as(
@@ -71,21 +73,10 @@ function listedBy(tx: Database, of: WalkOf) {
         onChanges: sql<boolean>`bool_or(${passPages.phase} = 'changes')`.as('on_changes'),
         times: sql<number>`count(*) filter (where ${passPages.phase} = 'pages')`.as('times'),
       })
-      .from(sql`${passPages} cross join lateral jsonb_array_elements_text(${passPages.keys}) as keys (key)`)
+      .from(LISTED_KEYS)
       .where(readBy(of))
       .groupBy(sql`keys.key`),
   );
-}
-
-async function countDuplicates(tx: Database, of: WalkOf): Promise<number> {
-  const listed = listedBy(tx, of);
-  const [counted] = await tx
-    .with(listed)
-    .select({ duplicates: sql<number>`count(*)::int` })
-    .from(listed)
-    // Records without a key of their own may well be the same.
-    .where(sql`${listed.times} > 1 and ${listed.key} not like 'hash:%'`);
-  return counted?.duplicates ?? 0;
 }
 
 interface Compared {
@@ -95,19 +86,73 @@ interface Compared {
   readonly held: number;
   /** Records that came while the pass was under way. */
   readonly came: number;
+  /** Records that were on more than one page. */
+  readonly duplicates: number;
+}
+
+/** Of a record, since the pass began. Where Postgres joined the cursor, it might look it up for each record anew. */
+function sincePass(tx: Database, of: WalkOf) {
+  const began = tx.select({ at: cursors.passStartedAt }).from(cursors).where(at(of));
+  // The dates of records are no finer.
+  const truncated = tx
+    .select({ at: sql`date_trunc('milliseconds', ${cursors.passStartedAt})` })
+    .from(cursors)
+    .where(at(of));
+  return { added: gte(records.addedAt, began), changed: gte(records.modifiedAt, truncated) };
+}
+
+/** The store and what the pass has seen. */
+async function compare(tx: Database, of: WalkOf, cursor: Cursor): Promise<Compared> {
+  return (await compareSums(tx, of, cursor)) ?? compareWithListed(tx, of, cursor);
 }
 
 /**
- * The store and what the pass has seen. What came can have covered up for something that slid past the pass: in a list of
+ * Of a list of everything, where nothing has moved, in less than half of the time; `undefined`: something may have. As many
+ * records are held as were listed, and the hashes of their keys have the same sum: they are the same ones, each listed once.
+ */
+async function compareSums(tx: Database, of: WalkOf, cursor: Cursor): Promise<Compared | undefined> {
+  if (cursor.walkSince !== null) return undefined;
+  const { added, changed } = sincePass(tx, of);
+  const held = tx.$with('held').as(
+    tx
+      .select({
+        count: sql<number>`count(*)::int`.as('held_count'),
+        sum: sumOfHashes(records.key).as('held_sum'),
+        came: sql<boolean>`coalesce(bool_or(${added} and ${changed}), false)`.as('held_came'),
+      })
+      .from(records)
+      .where(and(ofResource(of), isNull(records.deletedAt))),
+  );
+  const listed = tx.$with('listed').as(
+    tx
+      .select({
+        count: sql<number>`count(*)::int`.as('listed_count'),
+        sum: sumOfHashes(sql`keys.key`).as('listed_sum'),
+        changes: sql<boolean>`bool_or(${passPages.phase} = 'changes')`.as('listed_changes'),
+      })
+      .from(LISTED_KEYS)
+      .where(readBy(of)),
+  );
+  const [same] = await tx
+    .with(held, listed)
+    .select({ held: held.count })
+    .from(held)
+    .innerJoin(listed, and(eq(held.count, listed.count), eq(held.sum, listed.sum)))
+    .where(and(not(held.came), not(listed.changes)));
+  return same && { gone: 0, held: same.held, came: 0, duplicates: 0 };
+}
+
+const sumOfHashes = (key: SQLWrapper) => sql<string>`sum(hashtextextended(${key}, 0))`;
+
+/**
+ * One by one. What came can have covered up for something that slid past the pass: in a list of
  * everything a new record, in a list of what has changed any change. `changes` reaches back further than the pass, because
  * clocks differ: of what it lists, every record must have been on the pages, too.
  */
 async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Promise<Compared> {
   const isFull = cursor.walkSince === null;
   const listed = listedBy(tx, of);
-  // The dates of records are no finer.
-  const changed = sql`${records.modifiedAt} >= date_trunc('milliseconds', ${cursors.passStartedAt})`;
-  const added = sql`${records.addedAt} >= ${cursors.passStartedAt}`;
+  const { added, changed } = sincePass(tx, of);
   const came = isFull ? sql`(${added} and (${listed.onChanges} or ${changed}))` : changed;
   const isHeld = sql`${records.deletedAt} is null`;
   const compared = await tx
@@ -116,10 +161,11 @@ async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Prom
       gone: sql<number>`(count(*) filter (where ${isHeld} and ${listed.key} is null))::int`,
       held: sql<number>`(count(*) filter (where ${isHeld}))::int`,
       came: sql<number>`(count(*) filter (where ${listed.key} is not null and (${came} or not ${listed.onPages})))::int`,
+      // Records without a key of their own may well be the same.
+      duplicates: sql<number>`(count(*) filter (where ${listed.times} > 1 and ${listed.key} not like 'hash:%'))::int`,
     })
     .from(records)
     .leftJoin(listed, eq(listed.key, records.key))
-    .innerJoin(cursors, at(of))
     // Next to the changes, all others do not matter: an inner join.
     .where(and(ofResource(of), isFull ? undefined : isNotNull(listed.key)));
   return only(compared);
@@ -138,7 +184,7 @@ async function endWalk(
 ): Promise<Cursor> {
   if (resourceRow(of.resource).key === null) await replaceSnapshot(tx, of, cursor.records);
   else if (verified && cursor.walkSince === null) {
-    const { gone, held } = compared ?? (await compareWithListed(tx, of, cursor));
+    const { gone, held } = compared ?? (await compare(tx, of, cursor));
     if (isCollapse(gone, held, maximumShare)) return withhold(tx, of, gone, held);
     if (gone > 0) await deleteGone(tx, of);
     return complete(tx, of, { verified, deleted: gone });
