@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRecords } from '../src/maesn/records.js';
 import { createSealing } from '../src/store/sealing.js';
-import type { Store } from '../src/store/index.js';
+import type { Cursor, Store } from '../src/store/index.js';
 import { openPostgres } from '../src/store/database.js';
 import { createStore } from '../src/store/index.js';
 import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
@@ -209,6 +209,26 @@ describe('a walk', () => {
       await beginWalk(store, { connectionId: id, resource: 'units', walkId: 'unfinished', now: after(2) });
       expect(await small(id, 3)).toEqual([]);
     });
+  });
+
+  it('over what has changed ends with its only page, in one statement as in several', async () => {
+    const walked: Cursor[] = [];
+    for (const isTold of [true, false]) {
+      const connectionId = await connect();
+      await begin(connectionId);
+      await save(connectionId, 1, [{ invoiceId: 'a' }], true);
+      const { walkSince } = await begin(connectionId, 'run-2');
+      expect(walkSince).not.toBeNull();
+      const page = parseRecords('invoices', { records: [{ invoiceId: 'a', totalAmount: 1 }] }, 0);
+      const of = { connectionId, resource: 'invoices', walkId: 'run-2', fingerprint: 'two' } as const;
+      walked.push(await savePages(store, { ...of, records: page, ...(isTold ? { walkSince } : {}) }));
+      expect(await list(connectionId)).toMatchObject([{ record: { totalAmount: 1 } }]);
+      expect(await begin(connectionId, 'run-3')).toMatchObject({ nextPage: 1, pages: 0, completedAt: null });
+    }
+    const [inOne, inSeveral] = walked;
+    expect(inOne).toMatchObject({ verified: true, watermark: inOne?.walkStartedAt, previousFingerprint: 'two' });
+    const TIMES = { walkStartedAt: 0, walkSince: 0, completedAt: 0, watermark: 0, passStartedAt: 0, fullAt: 0 };
+    expect({ ...inOne, ...TIMES }).toEqual({ ...inSeveral, ...TIMES, connectionId: expect.any(String) });
   });
 
   describe('over several pages', () => {

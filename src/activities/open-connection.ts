@@ -1,6 +1,6 @@
 import type { Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
-import type { Connection, Store } from '../store/index.js';
+import type { Connection, Hold, Store } from '../store/index.js';
 import { connectionNotFound, tooEarly } from './failure.js';
 
 export type OpenConnection = Connection & { readonly accountKey: string | undefined };
@@ -10,6 +10,17 @@ export async function openConnection(store: Store, connectionId: string): Promis
   const connection = await store.connections.open(connectionId);
   if (connection === undefined) throw connectionNotFound(connectionId);
   return connection;
+}
+
+/** What a walk must know before it asks for anything. */
+export interface OpenedForWalk {
+  readonly opened: OpenConnection;
+  readonly holds: readonly Hold[];
+}
+
+export async function openForWalk(store: Store, connectionId: string): Promise<OpenedForWalk> {
+  const [opened, holds] = await Promise.all([openConnection(store, connectionId), store.holds.list(connectionId)]);
+  return { opened, holds };
 }
 
 /** How soon a write notices that its connection was resumed. */

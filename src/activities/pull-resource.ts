@@ -21,7 +21,8 @@ import type { FetchedPage } from './fetch-page.js';
 import { createLearn } from './learn.js';
 import type { Learning } from './learn.js';
 import { count } from './metrics.js';
-import { openConnection, requireAuthorization, triedVersion } from './open-connection.js';
+import { openForWalk, requireAuthorization, triedVersion } from './open-connection.js';
+import type { OpenedForWalk } from './open-connection.js';
 import { createSender } from './send.js';
 import type { Sender } from './send.js';
 import { createTellStuck, createTellWithheld } from './tell-application.js';
@@ -34,6 +35,8 @@ export interface WithinTask {
   readonly until: number;
   /** How long it may wait for its turn to ask. */
   readonly maxWaitMs: number;
+  /** The same for all of the task. */
+  readonly opening: Promise<OpenedForWalk>;
 }
 
 export function createPullResource(dependencies: ActivityDependencies) {
@@ -56,7 +59,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
 
     try {
       if (input.met !== undefined && attemptNumber === 1) throw await attempt.takeOver(input.met, { explain });
-      const [opened, holds] = await Promise.all([openConnection(store, connectionId), store.holds.list(connectionId)]);
+      const { opened, holds } = await (within?.opening ?? openForWalk(store, connectionId));
       keyVersion = triedVersion(opened);
       if (holds.some(({ kind }) => kind === 'delete_guard')) await tellWithheld(connectionId);
       if (holds.length > 0) return HELD;
@@ -184,7 +187,7 @@ function parseAhead(resource: Resource, fetched: FetchedPage): FetchedPage {
 
 /** Pages that follow each other, in one statement. Of two records of the same key, the newer one is kept, else the later. */
 function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
-  const { resource, walkId, pass, phase } = cursor;
+  const { resource, walkId, pass, phase, walkSince } = cursor;
   const byKey = new Map<string, MaesnRecord>();
   const keys: string[] = [];
   let { fingerprint } = cursor;
@@ -216,6 +219,7 @@ function toSaved(cursor: Cursor, pages: readonly NumberedPage[]) {
     totalChanged: pages.some(({ totalRecords }) => totalRecords !== last.totalRecords),
     fingerprint,
     last: last.last,
+    walkSince,
   };
 }
 

@@ -4,6 +4,7 @@ import { isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceResult, PullSmallInput, SmallPullFailure, SmallPulls } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { UNEXPECTED, isFinal } from './failure.js';
+import { openForWalk } from './open-connection.js';
 import { NOT_BEGUN } from './pull-resource.js';
 import type { createPullResource } from './pull-resource.js';
 import { createReadUnsupported } from './read-unsupported.js';
@@ -30,6 +31,9 @@ export function createPullSmall(
   return async function pullSmall(input: PullSmallInput): Promise<SmallPulls> {
     const { connectionId, walkId, resources } = input;
     const until = Date.now() + SMALL_FOR_MS;
+    // Whoever holds the connection meanwhile is heard by the Workflow, once its task is over.
+    const opening = openForWalk(store, connectionId);
+    opening.catch(() => undefined);
     const [unsupported, small] = await Promise.all([
       readUnsupported(input),
       store.walks.small({ connectionId, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
@@ -52,7 +56,7 @@ export function createPullSmall(
       if (underWay >= AT_ONCE) return NOT_BEGUN;
       underWay += 1;
       try {
-        return await pullResource({ connectionId, resource, walkId }, { until, maxWaitMs: SMALL_FOR_MS });
+        return await pullResource({ connectionId, resource, walkId }, { until, maxWaitMs: SMALL_FOR_MS, opening });
       } finally {
         underWay -= 1;
       }

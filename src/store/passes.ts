@@ -202,8 +202,8 @@ export async function complete(
       .with(forgetPages(tx, of))
       .update(cursors)
       .set({
+        ...COMPLETED,
         phase: 'pages',
-        completedAt: sql`now()`,
         // What a list of changes may have missed is asked for again.
         watermark: sql`case when ${about.verified} or ${cursors.walkSince} is null then ${cursors.walkStartedAt}
                          else ${cursors.watermark} end`,

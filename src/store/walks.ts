@@ -10,7 +10,7 @@ import { beginAtParents, endParents, otherParents, parentsFrom } from './child-w
 import type { ChildWalkOf } from './child-walks.js';
 import type { Database } from './database.js';
 import { enter } from './journal.js';
-import { NEW_PASS, complete, deleteGone, endPass, forgetPages } from './passes.js';
+import { COMPLETED, NEW_PASS, complete, deleteGone, endPass, forgetPages } from './passes.js';
 import { cursors, hints, holds } from './schema.js';
 import type { WalkPhase } from './schema.js';
 import { at, only, writePages } from './write-pages.js';
@@ -77,6 +77,10 @@ export interface DecideDeletesInput {
   readonly actor: string;
 }
 
+export interface SaveInput extends SavePagesInput {
+  readonly maximumDeletedShare: number;
+}
+
 export interface Walks {
   /**
    * The cursor to go on from: of this walk if it has begun (also if it has ended), of an unfinished one that a run
@@ -89,7 +93,7 @@ export interface Walks {
    * `maximumDeletedShare`: 0 to 1; when more of a resource's records are gone, nothing is deleted, and the connection is
    * held until somebody decides.
    */
-  savePages(input: SavePagesInput & { readonly maximumDeletedShare: number }): Promise<Cursor>;
+  savePages(input: SaveInput): Promise<Cursor>;
   /** Ends the walks that wait for it, and lifts the hold. `false`: none waits. */
   decideDeletes(input: DecideDeletesInput): Promise<boolean>;
   /** Keys of the parents whose children are to be asked for, in order. */
@@ -161,6 +165,28 @@ export function createWalks(db: Database, process: string): Walks {
       );
     });
 
+  /** `undefined`: the cursor stands elsewhere. */
+  async function save(input: SaveInput): Promise<Cursor | undefined> {
+    const { connectionId, resource, parents, last, fingerprint = null, maximumDeletedShare } = input;
+    if (isChild(resource)) {
+      return db.transaction(async (tx) => {
+        const moved = await writePages(tx, input, 'nothing');
+        return moved && endParents(tx, { connectionId, resource }, moved, parents ?? [], input.keys);
+      });
+    }
+    // Of most walks that ask for changes it is the only page, and the end: of one page, nothing can have been missed.
+    if (isOnlyPageOfChanges(input)) {
+      const ended = { ...COMPLETED, verified: true, deleted: 0, previousFingerprint: fingerprint };
+      return writePages(db, input, 'nothing', ended);
+    }
+    const notes = resourceRow(resource).key === null ? 'records' : 'keys';
+    if (!last) return writePages(db, input, notes);
+    return db.transaction(async (tx) => {
+      const moved = await writePages(tx, input, notes);
+      return moved && endPass(tx, { connectionId, resource }, moved, maximumDeletedShare);
+    });
+  }
+
   return {
     async begin(input) {
       const { resource } = input;
@@ -168,19 +194,7 @@ export function createWalks(db: Database, process: string): Walks {
     },
 
     async savePages(input) {
-      const { connectionId, resource, parents, last, maximumDeletedShare } = input;
-      const isSnapshot = resourceRow(resource).key === null;
-      const cursor =
-        parents !== undefined || last
-          ? await db.transaction(async (tx) => {
-              const moved = await writePages(tx, input, isSnapshot);
-              if (moved === undefined) return undefined;
-              if (isChild(resource))
-                return endParents(tx, { connectionId, resource }, moved, parents ?? [], input.keys);
-              return endPass(tx, { connectionId, resource }, moved, maximumDeletedShare);
-            })
-          : await writePages(db, input, isSnapshot);
-      return cursor ?? only(await db.select().from(cursors).where(at(input)));
+      return (await save(input)) ?? only(await db.select().from(cursors).where(at(input)));
     },
 
     decideDeletes: ({ connectionId, decision, actor }) =>
@@ -218,6 +232,12 @@ export function createWalks(db: Database, process: string): Walks {
       return small.map(({ resource }) => resource);
     },
   };
+}
+
+function isOnlyPageOfChanges({ resource, phase, page, pages, last, walkSince = null }: SavePagesInput): boolean {
+  return (
+    walkSince !== null && phase === 'pages' && page === 1 && pages === 1 && last && resourceRow(resource).key !== null
+  );
 }
 
 /** What a cursor is set to when a walk begins. */

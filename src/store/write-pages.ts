@@ -1,6 +1,7 @@
 /** The one statement that writes pages, notes what was on them, and moves the cursor behind them. */
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
+import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import type { MaesnRecord } from '../maesn/records.js';
 import type { Database } from './database.js';
 import { cursors, passPages, records } from './schema.js';
@@ -29,6 +30,8 @@ export interface SavePagesInput extends WalkOf {
   readonly fingerprint?: string | null;
   /** Whether the list ends with them. */
   readonly last: boolean;
+  /** The cursor's. */
+  readonly walkSince?: Date | null;
 }
 
 export function at({ connectionId, resource }: WalkOf) {
@@ -40,16 +43,20 @@ export function readBy({ connectionId, resource }: WalkOf) {
   return and(eq(passPages.connectionId, connectionId), eq(passPages.resource, resource));
 }
 
-/** `undefined`: the cursor does not stand there (any more), and nothing was written. */
+/** What is to be noted of pages: their keys, for the end of the pass; of a snapshot the records, too. */
+export type Notes = 'nothing' | 'keys' | 'records';
+
+/** `undefined`: the cursor does not stand there (any more), and nothing was written. `set`: what else the cursor is set to. */
 export async function writePages(
   db: Database,
   input: SavePagesInput,
-  isSnapshot: boolean,
+  notes: Notes,
+  set: PgUpdateSetSource<typeof cursors> = {},
 ): Promise<Cursor | undefined> {
-  const { moved, noted } = moveCursor(db, input, isSnapshot);
-  const isChildren = input.parents !== undefined;
-  if (isSnapshot || input.records.length === 0) {
-    return (await (isChildren ? db.with(moved) : db.with(moved, noted)).select().from(moved))[0];
+  const moved = moveCursor(db, input, set);
+  const noted = notes === 'nothing' ? undefined : notePages(db, input, notes);
+  if (notes === 'records' || input.records.length === 0) {
+    return (await (noted === undefined ? db.with(moved) : db.with(moved, noted)).select().from(moved))[0];
   }
   const written = db.$with('written').as(
     upsert(db, input, {
@@ -58,7 +65,7 @@ export async function writePages(
       isChanged: IS_NEWER,
     }),
   );
-  const statement = isChildren ? db.with(moved, written) : db.with(moved, noted, written);
+  const statement = noted === undefined ? db.with(moved, written) : db.with(moved, noted, written);
   return (await statement.select().from(moved))[0];
 }
 
@@ -72,13 +79,13 @@ export const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modi
  */
 const WITHOUT_WAITING = sql`and set_config('synchronous_commit', 'off', true) is not null`;
 
-/** The parts of a statement that move the cursor behind pages, and note what was on them. */
-function moveCursor(db: Database, input: SavePagesInput, isSnapshot: boolean) {
-  const { connectionId, resource, walkId, pass, phase, page, pages, totalPages, totalRecords, keys } = input;
-  const { totalChanged = false, fingerprint = null, last } = input;
+/** The part of a statement that moves the cursor behind pages. */
+function moveCursor(db: Database, input: SavePagesInput, set: PgUpdateSetSource<typeof cursors>) {
+  const { walkId, pass, phase, page, pages, totalPages, totalRecords, keys } = input;
+  const { totalChanged = false, fingerprint = null } = input;
   const isWalk = phase === 'pages';
   const flagged = isWalk ? input.records.filter(({ problems }) => problems !== null).length : 0;
-  const moved = db.$with('moved').as(
+  return db.$with('moved').as(
     db
       .update(cursors)
       .set({
@@ -95,6 +102,7 @@ function moveCursor(db: Database, input: SavePagesInput, isSnapshot: boolean) {
               fingerprint,
             }
           : {}),
+        ...set,
       })
       .where(
         and(
@@ -108,17 +116,21 @@ function moveCursor(db: Database, input: SavePagesInput, isSnapshot: boolean) {
       )
       .returning(),
   );
-  const noted = db.$with('noted').as(
+}
+
+/** The part that notes what was on them. */
+function notePages(db: Database, input: SavePagesInput, notes: Notes) {
+  const { connectionId, resource, phase, page, keys, last } = input;
+  return db.$with('noted').as(
     db
       .insert(passPages)
       .select(
         sql`select ${connectionId}, ${resource}, ${phase}, ${page}::int, ${JSON.stringify(keys)}::jsonb,
-              ${isSnapshot ? `[${toRows(input.records)}]` : null}::jsonb
+              ${notes === 'records' ? `[${toRows(input.records)}]` : null}::jsonb
             where exists (select from moved) ${last ? sql`` : WITHOUT_WAITING}`,
       )
       .returning({ page: passPages.page }),
   );
-  return { moved, noted };
 }
 
 /** RS: stands in no JSON text, and separates them in a sequence of such texts (RFC 7464). */
