@@ -26,9 +26,10 @@ type Connected = Awaited<ReturnType<Harness['connect']>>;
 async function idle({
   resources = ['customers', 'items'],
   targetSystem = 'sevdesk',
-}: { resources?: Resource[]; targetSystem?: string } = {}) {
+  unsupported = [],
+}: { resources?: Resource[]; targetSystem?: string; unsupported?: object[] } = {}) {
   const records = { customers: 5, items: 5, units: LARGE, accounts: 5 };
-  const connected = await harness.connect({ records, targetSystem });
+  const connected = await harness.connect({ records, targetSystem, account: { unsupported } });
   const { connectionId } = connected;
   await harness.sync.startSync(connectionId, { resources, every: '1 hour' });
   await inCycle(connectionId, 2, ({ state }) => state === 'Idle');
@@ -71,8 +72,26 @@ describe('a cycle', () => {
   it('without news schedules no Activity', async () => {
     const connected = await idle();
     const report = await again(connected);
-    expect(await activities(connected.connectionId)).toEqual(['beginCycle (local)', 'tellApplication (local)']);
+    expect(await activities(connected.connectionId)).toEqual(['beginCycle (local)']);
     expect(report.lastReport?.resources['items']).toMatchObject({ status: 'completed', retries: 0 });
+  });
+
+  it('tells the application what it reports, also of what is not offered', async () => {
+    const connected = await idle({ unsupported: [{ resource: 'items', status: 404 }] });
+    const { connectionId } = connected;
+    const { lastReport } = await again(connected);
+    expect(lastReport?.resources).toMatchObject({
+      customers: { status: 'completed' },
+      items: { status: 'unsupported' },
+    });
+    expect(await activities(connectionId)).toEqual(['beginCycle (local)']);
+    const events = await harness.sync.events({ connectionId });
+    const second = events.filter(({ data }) => data['cycle'] === 2);
+    expect(second.map(({ type }) => type)).toEqual(['sync.started', 'sync.completed']);
+    const { runId } = second[0]?.data ?? {};
+    // The Workflow has its own clock.
+    const endedAt = expect.any(String);
+    expect(second[1]?.data).toEqual({ runId, cycle: 2, ...JSON.parse(JSON.stringify(lastReport)), endedAt });
   });
 
   it('with news does not either, and they are in the store', async () => {

@@ -547,7 +547,13 @@ export interface BeginCycleInput {
   readonly runId: string;
   /** From 1. */
   readonly cycle: number;
+  readonly startedAt: string;
   readonly resources: readonly Resource[];
+}
+
+export interface BegunCycle extends SmallPulls {
+  /** Nothing is left to be pulled, and the application was told so. */
+  readonly completed?: boolean;
 }
 
 export interface PullSmallInput {

@@ -151,9 +151,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       if (dueAt !== undefined) await untilDue(dueAt);
       state.startCycle();
       const startedAtMs = Date.now();
+      const startedAt = new Date(startedAtMs).toISOString();
       const { cycle } = state.status();
       const { resources } = input;
-      const begun = await whileNotHeld(() => beginCycle({ connectionId, runId, cycle, resources }));
+      const begun = await whileNotHeld(() => beginCycle({ connectionId, runId, cycle, startedAt, resources }));
       ({ unsupported } = begun);
       const walk = { connectionId, walkId: runId, resources };
       const small = createSmallPulls(walk, begun);
@@ -166,7 +167,8 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
       const report = state.report();
       const failures = state.failedResources();
-      await tell(failures.length === 0 ? 'sync.completed' : 'sync.failed', { cycle: state.status().cycle, ...report });
+      if (failures.length > 0) await tell('sync.failed', { cycle, ...report });
+      else if (begun.completed !== true) await tell('sync.completed', { cycle, ...report });
       await condition(allHandlersFinished);
       const { everyMs } = replanned ?? input;
       // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
@@ -179,7 +181,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
           ...handedOn(),
           failedCycles,
           dueAt: isDueNow ? Date.now() : from + cycleIntervalMs(everyMs, failedCycles),
-          cycle: state.status().cycle + 1,
+          cycle: cycle + 1,
           lastReport: report,
         });
       }

@@ -1,6 +1,7 @@
 /** What a sync knows of itself; status, report and the text in the Temporal UI are all derived from it. */
 import { meansNotOffered } from '../spec/capabilities.js';
 import { isFailureType } from '../spec/error-guide.js';
+import { NOTHING_YET, reportPulled, reportSkipped } from '../spec/resource-report.js';
 import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import type { Resource } from '../spec/resources.js';
 import type { FailureCause } from './failures.js';
@@ -16,15 +17,6 @@ import type {
   UnsupportedResource,
 } from './messages.js';
 import { createShownState } from './show-state.js';
-
-const NOTHING_YET: ResourceReport = {
-  status: 'waiting',
-  pages: 0,
-  records: 0,
-  flagged: 0,
-  retries: 0,
-  reauthorizations: 0,
-};
 
 export function createSyncState(input: SyncConnectionInput) {
   const resources = new Map<Resource, ResourceReport>(input.resources.map((resource) => [resource, NOTHING_YET]));
@@ -114,12 +106,9 @@ export function createSyncState(input: SyncConnectionInput) {
       resources.set(next, { ...NOTHING_YET, status: 'syncing' });
       show();
     },
-    /** It need not be asked for. */
     skipped(of: Resource, known: UnsupportedResource) {
-      const { type, checkedAt, recheckAt } = known;
       skipped.add(of);
-      const message = `Not offered: answered ${known.status ?? type} on ${checkedAt}. Asked again on ${recheckAt}.`;
-      change(of, { ...NOTHING_YET, status: 'unsupported', failure: { type, message } });
+      change(of, reportSkipped(known));
     },
     endResource() {
       isPulling = false;
@@ -127,9 +116,7 @@ export function createSyncState(input: SyncConnectionInput) {
     },
     pulled(result: PullResourceResult) {
       if (resource === undefined) return;
-      const { done, held: _held, task: _task, ...counts } = result;
-      const retries = report(resource).retries + result.retries;
-      change(resource, { ...counts, retries, ...(done ? { status: 'completed' } : {}) });
+      change(resource, reportPulled(report(resource), result));
     },
     awaiting(cause: FailureCause) {
       if (resource === undefined) return;

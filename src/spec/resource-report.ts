@@ -1,0 +1,23 @@
+/** What is reported of a resource: by the Workflow as it goes on, and by the Activity that has pulled all of a cycle. Pure. */
+import type { PullResourceResult, ResourceReport, UnsupportedResource } from '../workflows/messages.js';
+
+export const NOTHING_YET: ResourceReport = {
+  status: 'waiting',
+  pages: 0,
+  records: 0,
+  flagged: 0,
+  retries: 0,
+  reauthorizations: 0,
+};
+
+export function reportPulled(before: ResourceReport, result: PullResourceResult): ResourceReport {
+  const { done, held: _held, task: _task, ...counts } = result;
+  const retries = before.retries + result.retries;
+  return { ...before, ...counts, retries, ...(done ? { status: 'completed' } : {}) };
+}
+
+/** It need not be asked for. */
+export function reportSkipped({ type, status, checkedAt, recheckAt }: UnsupportedResource): ResourceReport {
+  const message = `Not offered: answered ${status ?? type} on ${checkedAt}. Asked again on ${recheckAt}.`;
+  return { ...NOTHING_YET, status: 'unsupported', failure: { type, message } };
+}
