@@ -17,6 +17,18 @@ export interface Learning {
   failed(failure: unknown): Promise<void>;
 }
 
+/** What was learnt by pulls that share it, so that it is not written down by each. */
+export interface Learnt {
+  /** Known to be offered, and noted not long ago. */
+  readonly offered: Set<Resource>;
+  /** When it was last noted that the connection is answered; by `performance.now()`. */
+  answeredAt: number;
+}
+
+export function createLearnt(offered: readonly Resource[] = []): Learnt {
+  return { offered: new Set(offered), answeredAt: -Infinity };
+}
+
 /** Tells the application of incidents, and has them looked at again while they are open. */
 export function createTellIncidents(dependencies: ActivityDependencies) {
   const { store, temporal, taskQueue } = dependencies;
@@ -50,17 +62,15 @@ export function createLearn(dependencies: ActivityDependencies) {
   const { store } = dependencies;
   const noteOutcome = createNoteOutcome(dependencies);
 
-  return (connection: Connection, resource: Resource): Learning => {
+  return (connection: Connection, resource: Resource, learnt = createLearnt()): Learning => {
     const { connectionId, targetSystem, keyVersion } = connection;
     const of = { connectionId, resource };
-    let isKnown = false;
-    let notedAt = -Infinity;
 
     const note = (outcome: Outcome) => noteOutcome({ connectionId, targetSystem }, outcome);
 
     async function noteSuccess(): Promise<void> {
-      if (performance.now() - notedAt < NOTE_OUTCOME_EVERY_MS) return;
-      notedAt = performance.now();
+      if (performance.now() - learnt.answeredAt < NOTE_OUTCOME_EVERY_MS) return;
+      learnt.answeredAt = performance.now();
       // Whoever notes the next answer tells what was not told by this one.
       await note('succeeded').catch(() => undefined);
     }
@@ -70,10 +80,10 @@ export function createLearn(dependencies: ActivityDependencies) {
         const warnings = pages.flatMap((page) => page.warnings);
         await Promise.all([
           store.warnings.add(of, warnings),
-          isKnown ? undefined : store.capabilities.offered({ ...of, keyVersion }),
+          learnt.offered.has(resource) ? undefined : store.capabilities.offered({ ...of, keyVersion }),
           noteSuccess(),
         ]);
-        isKnown = true;
+        learnt.offered.add(resource);
       },
 
       async failed(failure) {

@@ -19,7 +19,7 @@ import { createFetchChildren } from './fetch-children.js';
 import { fetchPage } from './fetch-page.js';
 import type { FetchedPage } from './fetch-page.js';
 import { createLearn } from './learn.js';
-import type { Learning } from './learn.js';
+import type { Learning, Learnt } from './learn.js';
 import { count } from './metrics.js';
 import { openForWalk, requireAuthorization, triedVersion } from './open-connection.js';
 import type { OpenedForWalk } from './open-connection.js';
@@ -35,8 +35,9 @@ export interface WithinTask {
   readonly until: number;
   /** How long it may wait for its turn to ask. */
   readonly maxWaitMs: number;
-  /** The same for all of the task. */
+  /** These two are the same for all of the task. */
   readonly opening: Promise<OpenedForWalk>;
+  readonly learnt: Learnt;
 }
 
 export function createPullResource(dependencies: ActivityDependencies) {
@@ -66,7 +67,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       // Where requests are made one at a time, it is one that started a task; an Activity keeps its id.
       if (within !== undefined && targetSystems.get(opened.targetSystem).exclusive === true) return NOT_BEGUN;
       const connection = requireAuthorization(opened);
-      learning = learn(connection, resource);
+      learning = learn(connection, resource, within?.learnt);
       let cursor = await store.walks.begin({
         connectionId,
         resource,

@@ -4,10 +4,11 @@ import { isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceResult, PullSmallInput, SmallPullFailure, SmallPulls } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { UNEXPECTED, isFinal } from './failure.js';
+import { createLearnt } from './learn.js';
 import { openForWalk } from './open-connection.js';
 import { NOT_BEGUN } from './pull-resource.js';
 import type { createPullResource } from './pull-resource.js';
-import { createReadUnsupported } from './read-unsupported.js';
+import { toUnsupported } from './read-unsupported.js';
 
 /** Of a resource that is small: as many as can be walked in the time there is. */
 const SMALL_PAGES = 5;
@@ -21,7 +22,6 @@ export function createPullSmall(
   pullResource: ReturnType<typeof createPullResource>,
 ) {
   const { store, options } = dependencies;
-  const readUnsupported = createReadUnsupported(dependencies);
   let underWay = 0;
 
   /**
@@ -34,10 +34,12 @@ export function createPullSmall(
     // Whoever holds the connection meanwhile is heard by the Workflow, once its task is over.
     const opening = openForWalk(store, connectionId);
     opening.catch(() => undefined);
-    const [unsupported, small] = await Promise.all([
-      readUnsupported(input),
+    const [known, small] = await Promise.all([
+      store.capabilities.known(connectionId),
       store.walks.small({ connectionId, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
     ]);
+    const unsupported = toUnsupported(known.unsupported);
+    const learnt = createLearnt(known.offered);
     const results: Partial<Record<Resource, PullResourceResult>> = {};
     let failed: SmallPullFailure | undefined;
     for (const resource of resources) {
@@ -56,7 +58,10 @@ export function createPullSmall(
       if (underWay >= AT_ONCE) return NOT_BEGUN;
       underWay += 1;
       try {
-        return await pullResource({ connectionId, resource, walkId }, { until, maxWaitMs: SMALL_FOR_MS, opening });
+        return await pullResource(
+          { connectionId, resource, walkId },
+          { until, maxWaitMs: SMALL_FOR_MS, opening, learnt },
+        );
       } finally {
         underWay -= 1;
       }

@@ -32,6 +32,8 @@ export interface Capabilities {
    * Nothing where nothing at all is offered: then the path is wrong, not the resource.
    */
   unsupported(connectionId: string): Promise<NotOffered[]>;
+  /** As `unsupported`, and which resources are offered, as `offered` has noted not long ago. */
+  known(connectionId: string): Promise<{ readonly unsupported: NotOffered[]; readonly offered: Resource[] }>;
   /** In order of resource. */
   list(connectionId: string): Promise<Capability[]>;
   /** It is asked for again the next time. `false`: it would be anyway. */
@@ -40,6 +42,37 @@ export interface Capabilities {
 
 export function createCapabilities(db: Database): Capabilities {
   const key = [capabilities.connectionId, capabilities.resource];
+
+  const isStale = sql`${capabilities.checkedAt} < ${fromNow(-NOTE_OFFERED_EVERY_MS)}`;
+
+  async function known(connectionId: string) {
+    const rows = await db
+      .select({
+        resource: capabilities.resource,
+        supported: capabilities.supported,
+        reason: capabilities.reason,
+        checkedAt: capabilities.checkedAt,
+        recheckAt: capabilities.recheckAt,
+        isDue: sql<boolean>`coalesce(${capabilities.recheckAt} <= now(), true)`,
+        isStale: sql<boolean>`${isStale}`,
+        isOfThisKey: sql<boolean>`${capabilities.keyVersion} = ${connections.keyVersion}`,
+      })
+      .from(capabilities)
+      .innerJoin(connections, eq(connections.id, capabilities.connectionId))
+      .where(eq(capabilities.connectionId, connectionId))
+      .orderBy(capabilities.resource);
+    const offered = rows.filter(({ supported }) => supported);
+    const unsupported = rows.flatMap(({ resource, supported, reason, checkedAt, recheckAt, isDue, isOfThisKey }) =>
+      supported || isDue || reason === null || recheckAt === null || !isOfThisKey
+        ? []
+        : [{ resource, ...reason, checkedAt, recheckAt }],
+    );
+    return {
+      unsupported: offered.length === 0 ? [] : unsupported,
+      offered: offered.filter((row) => row.isOfThisKey && !row.isStale).map(({ resource }) => resource),
+    };
+  }
+
   return {
     async offered({ connectionId, resource, keyVersion }) {
       const known = {
@@ -57,7 +90,7 @@ export function createCapabilities(db: Database): Capabilities {
           target: key,
           set: known,
           setWhere: sql`not ${capabilities.supported} or ${capabilities.keyVersion} <> ${keyVersion}
-            or ${capabilities.checkedAt} < ${fromNow(-NOTE_OFFERED_EVERY_MS)}`,
+            or ${isStale}`,
         });
     },
 
@@ -76,28 +109,8 @@ export function createCapabilities(db: Database): Capabilities {
         });
     },
 
-    async unsupported(connectionId) {
-      const rows = await db
-        .select({
-          resource: capabilities.resource,
-          supported: capabilities.supported,
-          reason: capabilities.reason,
-          checkedAt: capabilities.checkedAt,
-          recheckAt: capabilities.recheckAt,
-          isDue: sql<boolean>`coalesce(${capabilities.recheckAt} <= now(), true)`,
-          isOfThisKey: sql<boolean>`${capabilities.keyVersion} = ${connections.keyVersion}`,
-        })
-        .from(capabilities)
-        .innerJoin(connections, eq(connections.id, capabilities.connectionId))
-        .where(eq(capabilities.connectionId, connectionId))
-        .orderBy(capabilities.resource);
-      if (!rows.some(({ supported }) => supported)) return [];
-      return rows.flatMap(({ resource, supported, reason, checkedAt, recheckAt, isDue, isOfThisKey }) =>
-        supported || isDue || reason === null || recheckAt === null || !isOfThisKey
-          ? []
-          : [{ resource, ...reason, checkedAt, recheckAt }],
-      );
-    },
+    unsupported: async (connectionId) => (await known(connectionId)).unsupported,
+    known,
 
     list: (connectionId) =>
       db
@@ -111,7 +124,6 @@ export function createCapabilities(db: Database): Capabilities {
         .from(capabilities)
         .where(eq(capabilities.connectionId, connectionId))
         .orderBy(capabilities.resource),
-
     async recheck({ connectionId, resource }) {
       const changed = await db
         .update(capabilities)

@@ -13,7 +13,7 @@ import { enter } from './journal.js';
 import { COMPLETED, NEW_PASS, complete, deleteGone, endPass, forgetPages } from './passes.js';
 import { cursors, hints, holds } from './schema.js';
 import type { WalkPhase } from './schema.js';
-import { at, only, writePages } from './write-pages.js';
+import { WITHOUT_WAITING, at, only, writePages } from './write-pages.js';
 import type { SavePagesInput } from './write-pages.js';
 
 export interface Cursor {
@@ -132,7 +132,7 @@ export function createWalks(db: Database, process: string): Walks {
         .returning(),
     );
     const seen = db.$with('seen').as(forgetHints(db, input, sql`exists (select from begun)`));
-    return (await db.with(begun, seen).select().from(begun))[0];
+    return (await db.with(begun, seen).select().from(begun).where(WITHOUT_WAITING))[0];
   }
 
   const beginAny = (input: BeginWalkInput): Promise<Cursor> =>

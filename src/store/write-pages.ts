@@ -54,9 +54,12 @@ export async function writePages(
   set: PgUpdateSetSource<typeof cursors> = {},
 ): Promise<Cursor | undefined> {
   const moved = moveCursor(db, input, set);
+  // With the last page of a pass everything before it is confirmed, too. Of an only page, that is left to the event that tells of the end.
+  const waits = input.parents !== undefined || (input.last && notes !== 'nothing');
+  const done = waits ? undefined : WITHOUT_WAITING;
   const noted = notes === 'nothing' ? undefined : notePages(db, input, notes);
   if (notes === 'records' || input.records.length === 0) {
-    return (await (noted === undefined ? db.with(moved) : db.with(moved, noted)).select().from(moved))[0];
+    return (await (noted === undefined ? db.with(moved) : db.with(moved, noted)).select().from(moved).where(done))[0];
   }
   const written = db.$with('written').as(
     upsert(db, input, {
@@ -66,18 +69,17 @@ export async function writePages(
     }),
   );
   const statement = noted === undefined ? db.with(moved, written) : db.with(moved, noted, written);
-  return (await statement.select().from(moved))[0];
+  return (await statement.select().from(moved).where(done))[0];
 }
 
 /** None goes back to an older version. */
 export const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`;
 
 /**
- * Commits before the disk has confirmed it: records and cursor are in one transaction, so what a server that crashes had not
- * yet on its disk is asked for again. With the last page of a pass, everything before it is confirmed, too. (Children,
- * of whose pages nothing is noted, wait.)
+ * Where it is asked for, the transaction commits before the disk has confirmed it: records and cursor are in one, so what a
+ * server that crashes had not yet on its disk is asked for again.
  */
-const WITHOUT_WAITING = sql`and set_config('synchronous_commit', 'off', true) is not null`;
+export const WITHOUT_WAITING = sql`set_config('synchronous_commit', 'off', true) is not null`;
 
 /** The part of a statement that moves the cursor behind pages. */
 function moveCursor(db: Database, input: SavePagesInput, set: PgUpdateSetSource<typeof cursors>) {
@@ -120,14 +122,14 @@ function moveCursor(db: Database, input: SavePagesInput, set: PgUpdateSetSource<
 
 /** The part that notes what was on them. */
 function notePages(db: Database, input: SavePagesInput, notes: Notes) {
-  const { connectionId, resource, phase, page, keys, last } = input;
+  const { connectionId, resource, phase, page, keys } = input;
   return db.$with('noted').as(
     db
       .insert(passPages)
       .select(
         sql`select ${connectionId}, ${resource}, ${phase}, ${page}::int, ${JSON.stringify(keys)}::jsonb,
               ${notes === 'records' ? `[${toRows(input.records)}]` : null}::jsonb
-            where exists (select from moved) ${last ? sql`` : WITHOUT_WAITING}`,
+            where exists (select from moved)`,
       )
       .returning({ page: passPages.page }),
   );

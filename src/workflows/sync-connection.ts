@@ -169,7 +169,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       const failures = state.failedResources();
       if (failures.length > 0) await tell('sync.failed', { cycle, ...report });
       else if (begun.completed !== true) await tell('sync.completed', { cycle, ...report });
-      await condition(allHandlersFinished);
+      if (!allHandlersFinished()) await condition(allHandlersFinished);
       const { everyMs } = replanned ?? input;
       // Whoever has asked meanwhile wants another one: this one may have passed what they mean.
       if (everyMs !== undefined || asks > 0) {
@@ -194,7 +194,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       });
     } finally {
       // A hold that somebody is just placing or lifting is written before the Workflow ends.
-      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+      if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     }
   }
 
