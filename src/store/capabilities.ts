@@ -45,7 +45,7 @@ export function createCapabilities(db: Database): Capabilities {
 
   const isStale = sql`${capabilities.checkedAt} < ${fromNow(-NOTE_OFFERED_EVERY_MS)}`;
 
-  async function known(connectionId: string) {
+  async function listKnown(connectionId: string) {
     const rows = await db
       .select({
         resource: capabilities.resource,
@@ -109,8 +109,8 @@ export function createCapabilities(db: Database): Capabilities {
         });
     },
 
-    unsupported: async (connectionId) => (await known(connectionId)).unsupported,
-    known,
+    unsupported: async (connectionId) => (await listKnown(connectionId)).unsupported,
+    known: listKnown,
 
     list: (connectionId) =>
       db
