@@ -1,5 +1,6 @@
 /** What is measured, and what it must show. */
 import { PAGE_LIMIT } from '../../src/spec/resources.js';
+import { PULLS_AGAIN } from '../measure.js';
 import type { Work } from '../measure.js';
 import { atLeastTimesFaster, atMost, fasterThan } from '../report.js';
 import type { Claim, Limit, Row } from '../report.js';
@@ -29,7 +30,7 @@ export const CASES: readonly BenchCase[] = [
   tableCase({
     name: 'no-change',
     group: 'no-change',
-    title: 'Nothing has changed since the last pull, 20 ms a page',
+    title: `Nothing has changed since the last pull, 20 ms a page: the median of ${PULLS_AGAIN}, one after the other`,
     rows: eachVariant(({ records }) => ({ connections: 1, records, delayMs: 20, part: 'pull without changes' })),
     baseline: BARE_LOOP.name,
     claims: fasterThanQueues,

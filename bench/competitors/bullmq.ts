@@ -27,6 +27,7 @@ export async function open(task: VariantTask): Promise<OpenVariant> {
   worker.on('error', () => undefined);
   await worker.waitUntilReady();
 
+  let pulls = 0;
   async function pullPage({ data }: Job<PageJob>): Promise<void> {
     const totalPages = await pages.pull(data);
     const { page } = data;
@@ -48,8 +49,9 @@ export async function open(task: VariantTask): Promise<OpenVariant> {
 
   return {
     async pull(incremental) {
+      pulls += 1;
       const jobs = task.connections.map(async (connectionId) => {
-        const pull = incremental ? 'incremental' : 'full';
+        const pull = incremental ? `incremental-${pulls}` : 'full';
         return toJob({ connectionId, page: 1, pull, since: await pages.since(connectionId, incremental) });
       });
       await queue.addBulk(await Promise.all(jobs));

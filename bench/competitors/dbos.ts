@@ -35,14 +35,18 @@ export async function open(task: VariantTask): Promise<OpenVariant> {
   const pullConnection = DBOS.registerWorkflow(pullPages, { name: 'pullConnection' });
   await DBOS.launch();
 
+  let pulls = 0;
   return {
-    pull: (incremental) =>
-      forEachAtOnce(task.connections, CONNECTIONS_AT_ONCE, async (connectionId) => {
-        const workflowID = `${task.name}/${connectionId}/${incremental ? 'incremental' : 'full'}`;
+    pull(incremental) {
+      pulls += 1;
+      const pull = incremental ? `incremental-${pulls}` : 'full';
+      return forEachAtOnce(task.connections, CONNECTIONS_AT_ONCE, async (connectionId) => {
+        const workflowID = `${task.name}/${connectionId}/${pull}`;
         const since = await pages.since(connectionId, incremental);
         const handle = await DBOS.startWorkflow(pullConnection, { workflowID })(connectionId, since);
         await handle.getResult();
-      }),
+      });
+    },
     async close() {
       await DBOS.shutdown();
       await pages.close();
