@@ -123,7 +123,8 @@ heartbeat for every three seconds of an Activity that sends them.
 
 **How to read them.** With one connection, what counts is how many pages are asked for and written at once. \`no-change\` and \`fleet\` are the price of a Workflow: each is on record before it
 runs, can be stopped, signalled and looked at, and says how it ended; a job of a queue has none of that, and costs a fraction. Temporal with an Activity a page pays the same. What maesn-sync
-pays on top is what the others leave out: the look for what changed while the list was read, deletes, limits, events, and what is offered.
+pays on top is what the others leave out: the look for what changed while the list was read, deletes, limits, events, and what is offered. Of the others' \`no-change\`, nearly all of the SQL time
+is the look for the newest record; a watermark of their own would spare them that.
 `;
 
 function toSections(
