@@ -43,16 +43,19 @@ export interface Capabilities {
 export function createCapabilities(db: Database): Capabilities {
   const key = [capabilities.connectionId, capabilities.resource];
 
+  const columns = {
+    resource: capabilities.resource,
+    supported: capabilities.supported,
+    reason: capabilities.reason,
+    checkedAt: capabilities.checkedAt,
+    recheckAt: capabilities.recheckAt,
+  };
   const isStale = sql`${capabilities.checkedAt} < ${fromNow(-NOTE_OFFERED_EVERY_MS)}`;
 
   async function listKnown(connectionId: string) {
     const rows = await db
       .select({
-        resource: capabilities.resource,
-        supported: capabilities.supported,
-        reason: capabilities.reason,
-        checkedAt: capabilities.checkedAt,
-        recheckAt: capabilities.recheckAt,
+        ...columns,
         isDue: sql<boolean>`coalesce(${capabilities.recheckAt} <= now(), true)`,
         isStale: sql<boolean>`${isStale}`,
         isOfThisKey: sql<boolean>`${capabilities.keyVersion} = ${connections.keyVersion}`,
@@ -114,13 +117,7 @@ export function createCapabilities(db: Database): Capabilities {
 
     list: (connectionId) =>
       db
-        .select({
-          resource: capabilities.resource,
-          supported: capabilities.supported,
-          reason: capabilities.reason,
-          checkedAt: capabilities.checkedAt,
-          recheckAt: capabilities.recheckAt,
-        })
+        .select(columns)
         .from(capabilities)
         .where(eq(capabilities.connectionId, connectionId))
         .orderBy(capabilities.resource),

@@ -54,7 +54,8 @@ export async function writePages(
   set: PgUpdateSetSource<typeof cursors> = {},
 ): Promise<Cursor | undefined> {
   const moved = moveCursor(db, input, set);
-  // With the last page of a pass everything before it is confirmed, too. Of an only page, that is left to the event that tells of the end.
+  // With the last page of a pass everything before it is confirmed, too. Of an only page of changes, that is left to the event
+  // that tells of the end.
   const waits = input.parents !== undefined || (input.last && notes !== 'nothing');
   const done = waits ? undefined : WITHOUT_WAITING;
   const noted = notes === 'nothing' ? undefined : notePages(db, input, notes);
