@@ -7,7 +7,7 @@ const COUNTING = 'test/metrics.test.ts';
 
 export default defineConfig({
   test: {
-    // One Temporal server and one Workflow bundle for all files of both projects.
+    // One Temporal server and one Workflow bundle for all files of all projects.
     globalSetup: './test/support/global-setup.ts',
     teardownTimeout: 60_000,
     // The tests wait for servers more than they work: more files at once than there are cores.

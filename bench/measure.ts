@@ -94,14 +94,15 @@ export async function measure(servers: Servers, variant: Variant, work: Work): P
     const { requests, pages } = await pageSource.figures();
     await requireAll(task.databaseUrl, variant, work);
     const after = await cost();
-    const times = work.part === 'pull without changes' ? PULLS_AGAIN : 1;
+    const isAgain = work.part === 'pull without changes';
+    const times = isAgain ? PULLS_AGAIN : 1;
     await children.at(-1)?.call('close', undefined, z.unknown());
     await children.at(-1)?.end();
     return {
       ...figures,
       requests: requests / times,
       // Each pull without changes asks for the same page.
-      repeated: work.part === 'pull without changes' ? 0 : requests - pages,
+      repeated: isAgain ? 0 : requests - pages,
       statements: calls / times,
       databaseSeconds: seconds / times,
       events: (after.events - before.events) / times,

@@ -27,7 +27,6 @@ export async function open(task: VariantTask): Promise<OpenVariant> {
   worker.on('error', () => undefined);
   await worker.waitUntilReady();
 
-  let pulls = 0;
   async function pullPage({ data }: Job<PageJob>): Promise<void> {
     const totalPages = await pages.pull(data);
     const { page } = data;
@@ -47,6 +46,7 @@ export async function open(task: VariantTask): Promise<OpenVariant> {
     }
   }
 
+  let pulls = 0;
   return {
     async pull(incremental) {
       pulls += 1;

@@ -42,7 +42,6 @@ export interface Capabilities {
 
 export function createCapabilities(db: Database): Capabilities {
   const key = [capabilities.connectionId, capabilities.resource];
-
   const columns = {
     resource: capabilities.resource,
     supported: capabilities.supported,
@@ -121,6 +120,7 @@ export function createCapabilities(db: Database): Capabilities {
         .from(capabilities)
         .where(eq(capabilities.connectionId, connectionId))
         .orderBy(capabilities.resource),
+
     async recheck({ connectionId, resource }) {
       const changed = await db
         .update(capabilities)

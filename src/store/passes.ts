@@ -145,9 +145,9 @@ async function compareSums(tx: Database, of: WalkOf, cursor: Cursor): Promise<Co
 const sumOfHashes = (key: SQLWrapper) => sql<string>`sum(hashtextextended(${key}, 0))`;
 
 /**
- * One by one. What came can have covered up for something that slid past the pass: in a list of
- * everything a new record, in a list of what has changed any change. `changes` reaches back further than the pass, because
- * clocks differ: of what it lists, every record must have been on the pages, too.
+ * One by one. What came can have covered up for something that slid past the pass: in a list of everything a new record, in a
+ * list of what has changed any change. `changes` reaches back further than the pass, because clocks differ: of what it lists,
+ * every record must have been on the pages, too.
  */
 async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Promise<Compared> {
   const isFull = cursor.walkSince === null;

@@ -57,20 +57,14 @@ export async function writePages(
   // With the last page of a pass everything before it is confirmed, too. Of an only page of changes, that is left to the event
   // that tells of the end.
   const waits = input.parents !== undefined || (input.last && notes !== 'nothing');
-  const done = waits ? undefined : WITHOUT_WAITING;
-  const noted = notes === 'nothing' ? undefined : notePages(db, input, notes);
-  if (notes === 'records' || input.records.length === 0) {
-    return (await (noted === undefined ? db.with(moved) : db.with(moved, noted)).select().from(moved).where(done))[0];
-  }
-  const written = db.$with('written').as(
-    upsert(db, input, {
-      from: sql`${toTable(input.records)} where exists (select from moved)`,
-      walkStartedAt: sql`(select walk_started_at from moved)`,
-      isChanged: IS_NEWER,
-    }),
-  );
-  const statement = noted === undefined ? db.with(moved, written) : db.with(moved, noted, written);
-  return (await statement.select().from(moved).where(done))[0];
+  const noted = notes === 'nothing' ? [] : [notePages(db, input, notes)];
+  // A snapshot's are among the notes.
+  const written = notes === 'records' || input.records.length === 0 ? [] : [writeRecords(db, input)];
+  const statement = db
+    .with(moved, ...noted, ...written)
+    .select()
+    .from(moved);
+  return (await statement.where(waits ? undefined : WITHOUT_WAITING))[0];
 }
 
 /** None goes back to an older version. */
@@ -118,6 +112,17 @@ function moveCursor(db: Database, input: SavePagesInput, set: PgUpdateSetSource<
         ),
       )
       .returning(),
+  );
+}
+
+/** The part that writes what was on them. */
+function writeRecords(db: Database, input: SavePagesInput) {
+  return db.$with('written').as(
+    upsert(db, input, {
+      from: sql`${toTable(input.records)} where exists (select from moved)`,
+      walkStartedAt: sql`(select walk_started_at from moved)`,
+      isChanged: IS_NEWER,
+    }),
   );
 }
 

@@ -149,9 +149,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     try {
       // Waiting inside the run, not between runs: a run that has not begun would be deaf to all of the above.
       if (dueAt !== undefined) await untilDue(dueAt);
-      state.startCycle();
-      const startedAtMs = Date.now();
-      const startedAt = new Date(startedAtMs).toISOString();
+      const startedAt = state.startCycle();
       const { cycle } = state.status();
       const { resources } = input;
       const begun = await whileNotHeld(() => beginCycle({ connectionId, runId, cycle, startedAt, resources }));
@@ -175,7 +173,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       if (everyMs !== undefined || asks > 0) {
         const failedCycles = state.isInVain ? (input.failedCycles ?? 0) + 1 : 0;
         // One that brought nothing may have taken long to do so: the pause after it is a whole one.
-        const from = failedCycles === 0 ? startedAtMs : Date.now();
+        const from = failedCycles === 0 ? Date.parse(startedAt) : Date.now();
         const isDueNow = everyMs === undefined || asks > 0;
         return await continueAsNew<typeof syncConnection>({
           ...handedOn(),

@@ -95,10 +95,12 @@ export function createSyncState(input: SyncConnectionInput) {
       holds = by;
       show();
     },
-    startCycle() {
+    /** Answers when. */
+    startCycle(): string {
       startedAt = now();
       for (const of of resources.keys()) resources.set(of, NOTHING_YET);
       show();
+      return startedAt;
     },
     startResource(next: Resource) {
       resource = next;
