@@ -1,6 +1,6 @@
 /** Connections to Temporal, from Temporal's own standard environment variables and configuration file. */
 import { Client, Connection } from '@temporalio/client';
-import type { ClientInterceptors } from '@temporalio/client';
+import type { WorkflowClientInterceptor } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import type { Config, Environment } from './config.js';
@@ -35,22 +35,37 @@ type Settings = Pick<Config, 'env' | 'MAESN_SYNC_PAYLOAD_KEYS'>;
 /** For an application: starts, signals and asks. */
 export async function connectClient(
   { env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings,
-  interceptors: ClientInterceptors = {},
+  interceptors: readonly WorkflowClientInterceptor[] = [],
 ): Promise<Client> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connecting = Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
   const connection = await connecting.catch(unreachable(connectionOptions.address));
-  return new Client({ connection, namespace, interceptors, dataConverter: createDataConverter(keys) });
+  return new Client({
+    connection,
+    namespace,
+    interceptors: { workflow: [...interceptors] },
+    dataConverter: createDataConverter(keys),
+  });
 }
 
-/** For a Worker: polls, and its Activities start and signal over the same connection. */
+/** The first task of what is started comes with the answer, where the Worker that shares the connection has room for it. */
+const REQUEST_EAGER_START: WorkflowClientInterceptor = {
+  startWithDetails: (input, next) => next({ ...input, options: { ...input.options, requestEagerStart: true } }),
+};
+
+/** For a Worker: polls, and its Activities start and signal over the same connection; so does a backend in its process. */
 export async function connectWorker(
   { env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings,
-  interceptors: ClientInterceptors = {},
+  interceptors: readonly WorkflowClientInterceptor[] = [],
 ): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
-  const client = new Client({ connection, namespace, interceptors, dataConverter: createDataConverter(keys) });
+  const client = new Client({
+    connection,
+    namespace,
+    interceptors: { workflow: [REQUEST_EAGER_START, ...interceptors] },
+    dataConverter: createDataConverter(keys),
+  });
   return { connection, client, namespace };
 }
 

@@ -37,6 +37,13 @@ describe('a sync', () => {
     await expectSameRecords(harness.store, connectionId, account, RESOURCE_NAMES);
   });
 
+  it('begins with the answer to its start, where the Worker is in the same process', async () => {
+    const { connectionId } = await harness.connect({ records: { units: 3 } });
+    await run(connectionId, ['units']);
+    const { events } = await harness.temporal.workflow.getHandle(`sync/${connectionId}`).fetchHistory();
+    expect(events?.[0]?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted).toBe(true);
+  });
+
   it('asks for what has changed the second time, and finds it', async () => {
     const { connectionId, account } = await harness.connect({ records: { customers: 250, units: 120 } });
     await run(connectionId, ['customers', 'units']);

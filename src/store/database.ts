@@ -29,6 +29,12 @@ export const MIGRATIONS = {
   migrationsTable: 'migrations',
 };
 
+/**
+ * Where it is asked for, the transaction commits before the disk has confirmed it: for what is asked for again when a server
+ * crashes that had not yet written it. Records and the cursor behind them are in one.
+ */
+export const WITHOUT_WAITING = sql`set_config('synchronous_commit', 'off', true) is not null`;
+
 /** Any number that nobody else uses: Workers that start together take turns at migrating. */
 const MIGRATION_LOCK = 7_236_796_001;
 

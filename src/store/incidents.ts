@@ -8,6 +8,7 @@ import {
   isIncident,
 } from '../spec/incidents.js';
 import type { IncidentKind, Outcome } from '../spec/incidents.js';
+import { WITHOUT_WAITING } from './database.js';
 import type { Database } from './database.js';
 import { fromNow } from './from-now.js';
 import { connections, incidents, outcomes } from './schema.js';
@@ -142,7 +143,8 @@ export function createIncidents(db: Database): Incidents {
           before: sql<Outcome | null>`(select outcome from ${before})`,
           hasNews: sql<boolean>`exists (select from ${incidents} where ${isOpen} or not ${incidents.announced})`,
         })
-        .from(sql`(values (0)) as once`);
+        .from(sql`(values (0)) as once`)
+        .where(WITHOUT_WAITING);
       if (outcome === 'succeeded') {
         if (known?.hasNews !== true) return [];
         for (const incident of await openOf(targetSystem)) await closeIfOver(incident, known.before);

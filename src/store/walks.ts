@@ -8,12 +8,13 @@ import { RESOURCE_NAMES, WATERMARK_OVERLAP_MS, isChild, resourceRow } from '../s
 import type { Resource } from '../spec/resources.js';
 import { beginAtParents, endParents, otherParents, parentsFrom } from './child-walks.js';
 import type { ChildWalkOf } from './child-walks.js';
+import { WITHOUT_WAITING } from './database.js';
 import type { Database } from './database.js';
 import { enter } from './journal.js';
 import { COMPLETED, NEW_PASS, complete, deleteGone, endPass, forgetPages } from './passes.js';
 import { cursors, hints, holds } from './schema.js';
 import type { WalkPhase } from './schema.js';
-import { WITHOUT_WAITING, at, only, writePages } from './write-pages.js';
+import { at, only, writePages } from './write-pages.js';
 import type { SavePagesInput } from './write-pages.js';
 
 export interface Cursor {

@@ -3,6 +3,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import type { MaesnRecord } from '../maesn/records.js';
+import { WITHOUT_WAITING } from './database.js';
 import type { Database } from './database.js';
 import { cursors, passPages, records } from './schema.js';
 import type { WalkPhase } from './schema.js';
@@ -69,12 +70,6 @@ export async function writePages(
 
 /** None goes back to an older version. */
 export const IS_NEWER = sql`${records.hash} <> excluded.hash and (${records.modifiedAt} > excluded.modified_at) is not true`;
-
-/**
- * Where it is asked for, the transaction commits before the disk has confirmed it: records and cursor are in one, so what a
- * server that crashes had not yet on its disk is asked for again.
- */
-export const WITHOUT_WAITING = sql`set_config('synchronous_commit', 'off', true) is not null`;
 
 /** The part of a statement that moves the cursor behind pages. */
 function moveCursor(db: Database, input: SavePagesInput, set: PgUpdateSetSource<typeof cursors>) {

@@ -1,9 +1,9 @@
 /** Traces by OpenTelemetry. Without an endpoint nothing of OpenTelemetry is loaded, and no Workflow is intercepted. */
-import type { ClientInterceptors } from '@temporalio/client';
+import type { WorkflowClientInterceptor } from '@temporalio/client';
 import type { WorkerOptions } from '@temporalio/worker';
 
 export interface Tracing {
-  readonly client: ClientInterceptors;
+  readonly client: readonly WorkflowClientInterceptor[];
   /** `workflowModules` of a bundle that was made with them are already in it. */
   readonly worker: Required<Pick<WorkerOptions, 'interceptors' | 'sinks'>>;
   /** A span for a request to Maesn, within that of its Activity. */

@@ -31,7 +31,7 @@ export function createTracing({ url, serviceName }: TracingOptions): Tracing {
   const tracer = provider.getTracer('maesn-sync');
 
   return {
-    client: { workflow: [new OpenTelemetryWorkflowClientInterceptor({ tracer })] },
+    client: [new OpenTelemetryWorkflowClientInterceptor({ tracer })],
     worker: {
       interceptors: {
         workflowModules: [WORKFLOW_INTERCEPTORS],

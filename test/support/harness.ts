@@ -1,7 +1,7 @@
 /** Everything real: a Temporal server, a store, a sandbox that speaks Maesn, a Worker, and the client under test. */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { destination, pino } from 'pino';
 import { inject } from 'vitest';
@@ -17,6 +17,7 @@ import type { OpenDatabase } from '../../src/store/database.js';
 import type { Store } from '../../src/store/index.js';
 import type { SealingKeys } from '../../src/store/sealing.js';
 import { createConfiguredMaesnClient } from '../../src/maesn/configured.js';
+import { connectWorker } from '../../src/temporal.js';
 import type { Tracing } from '../../src/tracing/index.js';
 import { createSyncWorker } from '../../src/worker.js';
 import { createSkippingClient } from './skipping-client.js';
@@ -97,11 +98,11 @@ export async function startHarness({
     },
     sandbox: true,
   });
-  const connection = await NativeConnection.connect({ address: temporalAddress });
   const { MAESN_SYNC_PAYLOAD_KEYS: payloadKeys } = config;
-  const using = { connection, dataConverter: createDataConverter(payloadKeys) };
+  const env = { TEMPORAL_ADDRESS: temporalAddress };
+  const { connection, client: shared } = await connectWorker({ ...config, env }, tracing?.client);
   const client = (skipping: boolean) =>
-    skipping ? createSkippingClient(using) : new Client({ ...using, interceptors: tracing?.client ?? {} });
+    skipping ? createSkippingClient({ connection, dataConverter: createDataConverter(payloadKeys) }) : shared;
   const temporal = client(skipTime.includes('started by client'));
   const activitiesTemporal = client(skipTime.includes('started by Activities'));
   const maesn = createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY'));
