@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -25,6 +25,16 @@ describe('the data folder', () => {
   it('is open to one process at a time', async () => {
     const folder = await openDataFolder(dir);
     await expect(openDataFolder(dir, 0)).rejects.toThrow('MAESN_SYNC_DATA_DIR');
+    await folder.release();
+  });
+
+  it('is taken over from a process that was killed', async () => {
+    const lock = path.join(dir, 'lock');
+    await mkdir(lock);
+    await expect(openDataFolder(dir, 0)).rejects.toThrow('MAESN_SYNC_DATA_DIR');
+    const long = new Date(Date.now() - 11_000);
+    await utimes(lock, long, long);
+    const folder = await openDataFolder(dir, 0);
     await folder.release();
   });
 });
