@@ -5,6 +5,8 @@ import { pullSmall } from './activities.js';
 import type { PullResourceResult, PullSmallInput, SmallPullFailure, SmallPulls } from './messages.js';
 
 export interface SmallPullsOfWalk {
+  /** Its result, where it was brought to its end together with one before it. */
+  ended(resource: Resource): PullResourceResult | undefined;
   /**
    * How far the resource has come within the Workflow Task, or `undefined`: it is nothing for it. Throws what was met, as Maesn's
    * answer is thrown by an Activity. Asked again, it is tried again, but for what it has not brought to its end.
@@ -29,6 +31,11 @@ export function createSmallPulls(walk: PullSmallInput, begun?: SmallPulls): Smal
   }
 
   return {
+    ended(resource) {
+      const result = results.get(resource);
+      return result?.done === true ? result : undefined;
+    },
+
     async take(resource) {
       if (!small.has(resource)) return undefined;
       if (!results.has(resource) && failed?.resource !== resource) {

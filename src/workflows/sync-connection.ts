@@ -275,6 +275,11 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   /** To the resource's end, however often it is held or has to wait. */
   async function pull(resource: Resource, walk: Walk): Promise<void> {
     state.startResource(resource);
+    const ended = walk.small.ended(resource);
+    if (ended !== undefined) {
+      state.pulled(ended);
+      return state.endResource();
+    }
     let task: PullTask | undefined;
     for (;;) {
       try {
