@@ -243,7 +243,7 @@ export function envExample(): string {
     return `# ${description}\n#${name}=${defaultOf(schema) ?? ''}\n`;
   });
   return [
-    '# Copy to .env. Everything has a default; what you set here wins. Made by `npm run docs`.',
+    '# Copy to .env. What is set in the environment wins over this file. Made by `npm run docs`.',
     '# Temporal is found through its own standard variables: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS...',
     '',
     ...variables,

@@ -227,7 +227,7 @@ export const VARIABLES = {
   }),
   MAESN_SYNC_RETURN_URL: httpUrl.optional().meta({
     description:
-      'Where the end user goes after signing in, with `connectionId` and `outcome` (`connected`, `cancelled`, `failed`). Without it, a page of ours says so.',
+      'Where the end user goes after signing in, with `connectionId` and `outcome` (`connected`, `pending`: the key is still to come, `cancelled`, `failed`). Without it, a page of ours says so.',
   }),
   MAESN_SYNC_LOGIN_EXPIRES: duration.prefault('1 hour').meta({
     description: 'How long an end user may take from asking for the login page to coming back from it.',
@@ -332,6 +332,20 @@ export function eventReceiver(config: Config) {
 /** Where browsers and Maesn reach the backend; without a slash at the end. */
 export function publicUrl(config: Config, backendUrl: string): string {
   return (config.MAESN_SYNC_PUBLIC_URL ?? backendUrl).replace(/\/$/, '');
+}
+
+/** `host:port` in its parts, for `listen`; without a host, every one. */
+export function hostAndPort(hostPort: string): { readonly host: string; readonly port: number } {
+  const separator = hostPort.lastIndexOf(':');
+  return {
+    host: hostPort.slice(0, separator).replace(/^\[(.*)\]$/, '$1') || '0.0.0.0',
+    port: Number(hostPort.slice(separator + 1)),
+  };
+}
+
+/** The same, in a URL. */
+export function originOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** Where the backend is reached from this machine. */

@@ -16,6 +16,7 @@ import type { PostgresServer } from '../bench/servers/postgres.js';
 import { startSandbox } from '../sandbox/index.js';
 import type { Sandbox } from '../sandbox/index.js';
 import { brokenComposeRules, brokenManifestRules, parseCompose } from '../scripts/deployment-rules.js';
+import { VARIABLES } from '../src/config.js';
 import { freePort } from '../src/embedded/temporal-port.js';
 import { TEST_SEALING_KEY } from './support/store.js';
 import { waitFor } from './support/wait.js';
@@ -248,6 +249,26 @@ describe('the rules of what is deployed', () => {
     ['a service without a health check', 'healthcheck: *ready', 'init: true', /has no health check/],
   ])('name %s', (_what, from, to, told) => {
     expect(brokenComposeRules(composeText.replace(from, to)).join('\n')).toMatch(told);
+  });
+
+  it('find nothing missing of what can be set', () => {
+    const { worker, backend } = parseCompose(read('docker-compose.temporal.yml'));
+    // Of a machine without containers, of the sandbox, and of the commands.
+    const elsewhere =
+      /^(?:MAESN_RETRY_TIME_SCALE|MAESN_SYNC_(?:DATA_DIR|URL|TOKEN)|TEMPORAL_WORKER_(?:DEPLOYMENT_NAME|BUILD_ID))$/;
+    const wanted = Object.keys(VARIABLES).filter((name) => !elsewhere.test(name));
+    const ofBackend = /^MAESN_SYNC_(?:ADDRESS|TOKENS|TEMPORAL_UI_URL)$/;
+    expect(Object.keys(worker?.environment ?? {})).toEqual(
+      expect.arrayContaining(wanted.filter((name) => !ofBackend.test(name))),
+    );
+    expect(Object.keys(backend?.environment ?? {})).toEqual(
+      expect.arrayContaining(wanted.filter((name) => name !== 'MAESN_SYNC_HEALTH_ADDRESS')),
+    );
+    const secrets = ['MAESN_API_KEY', 'MAESN_SYNC_SEALING_KEY', 'MAESN_SYNC_PAYLOAD_KEYS', 'MAESN_SYNC_EVENTS_SECRET'];
+    for (const file of ['worker', 'backend']) {
+      const manifest = read(`deploy/kubernetes/${file}.yaml`);
+      for (const name of secrets) expect(manifest).toContain(`key: ${name}`);
+    }
   });
 
   it('name a container without probes, with a password in the open, and without a version', () => {
