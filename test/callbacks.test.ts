@@ -154,6 +154,9 @@ describe('a login', () => {
       action: 'login.failed',
       detail: { reason: 'access_denied' },
     });
+    const odd = await begin();
+    expect((await visit(`${backend.url}/callback/${odd.state}?error=a%00b`)).status).toBe(200);
+    expect((await harness.sync.journal(odd.connectionId))[0]).toMatchObject({ detail: { reason: 'ab' } });
   });
 
   it('leads back to the application where there is one', async () => {
@@ -182,6 +185,39 @@ describe('a login', () => {
     expect((await visit(`${posting.url}/callback/${state}/webhook`, post)).status).toBe(204);
     expect((await visit(`${posting.url}/callback/${state}/webhook`, post)).status).toBe(410);
     expect((await harness.sync.connection(connectionId)).keyVersion).toBe(2);
+  });
+
+  it('of the newer kind that Temporal did not hear of is told when the end user comes back', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 3 } });
+    account.revoke();
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await waitFor('the next look is at the first reminder', async () => {
+      const events = await readEvents(harness.temporal, `reauthorize/${connectionId}`).catch(() => []);
+      return events.some(({ type }) => type === 'TIMER_STARTED');
+    });
+    const state = await stateOf(posting, connectionId, account);
+    const body = JSON.stringify({ accountKey: account.reconnect() });
+    const post = { method: 'POST', body, headers: { 'content-type': 'application/json' } };
+    vi.spyOn(harness.temporal.workflow, 'signalWithStart').mockRejectedValueOnce(new ServiceError('unavailable'));
+    expect(await visit(`${posting.url}/callback/${state}/webhook`, post)).toMatchObject({ status: 503 });
+    expect((await visit(`${posting.url}/callback/${state}`)).text).toContain('You are connected');
+    await waitFor('the sync has completed', async () => {
+      return (await harness.sync.syncStatus(connectionId)).state === 'Completed';
+    });
+  });
+
+  it('whose key cannot be stored is good for another try', async () => {
+    const { connectionId, state, account } = await begin();
+    const url = `${backend.url}/callback/${state}?accountKey=${account.accountKey}`;
+    const keyVersion = async () => (await harness.sync.connection(connectionId)).keyVersion;
+    const before = await keyVersion();
+    await harness.query(
+      `alter table maesn_sync.connections add constraint no_more check (key_version <= ${before}) not valid`,
+    );
+    expect((await visit(url)).status).toBe(500);
+    await harness.query('alter table maesn_sync.connections drop constraint no_more');
+    expect(await visit(url)).toMatchObject({ status: 200 });
+    expect(await keyVersion()).toBe(before + 1);
   });
 
   it('is not used up by whoever only looks', async () => {

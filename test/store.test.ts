@@ -451,6 +451,15 @@ describe('reauthorisation', () => {
     expect(await store.connections.storeKey(id, 'second', 'test')).toMatchObject({ status: 'active' });
     expect(await join(id, 'b', 2)).toMatchObject({ decision: 'wait', round: 2 });
   });
+
+  it('that expired with a key that nobody has probed begins anew, and is not taken for over', async () => {
+    const id = await connect();
+    await join(id, 'a', 1);
+    await store.connections.storeKey(id, 'second', 'test');
+    await store.reauthorizations.settle({ connectionId: id, round: 1, outcome: 'expired' });
+    expect(await store.connections.find(id)).toMatchObject({ status: 'reauthorization_expired', keyVersion: 2 });
+    expect(await join(id, 'b', 1)).toEqual({ decision: 'wait', announce: true, round: 2 });
+  });
 });
 
 describe('a connection', () => {
@@ -460,6 +469,21 @@ describe('a connection', () => {
       false,
     );
     expect(await store.connections.open(id)).toMatchObject({ accountKey: 'first' });
+  });
+
+  it('is opened for a walk with its holds, and with those of no other', async () => {
+    const [id, other] = [await connect('mine'), await connect('other')];
+    const place = (connectionId: string, kind: 'paused' | 'delete_guard') =>
+      store.holds.place({ connectionId, kind, placedBy: 'somebody', reason: kind });
+    await place(other, 'paused');
+    expect(await store.connections.openForWalk(id)).toMatchObject({ opened: { accountKey: 'mine' }, holds: [] });
+    await place(id, 'paused');
+    await place(id, 'delete_guard');
+    const opened = await store.connections.openForWalk(id);
+    expect(opened?.opened).toEqual(await store.connections.open(id));
+    expect(opened?.holds).toEqual(await store.holds.list(id));
+    expect(opened?.holds.map(({ reason }) => reason)).toEqual(['paused', 'delete_guard']);
+    expect(await store.connections.openForWalk('nobody')).toBeUndefined();
   });
 
   it('takes everything of its own with it', async () => {

@@ -1,9 +1,8 @@
 import type { Query } from '../maesn/client.js';
 import { MaesnError } from '../maesn/failure.js';
-import type { Connection, Hold, Store } from '../store/index.js';
+import type { Connection, OpenConnection, OpenedForWalk, Store } from '../store/index.js';
 import { connectionNotFound, tooEarly } from './failure.js';
 
-export type OpenConnection = Connection & { readonly accountKey: string | undefined };
 export type AuthorizedConnection = Connection & { readonly accountKey: string };
 
 export async function openConnection(store: Store, connectionId: string): Promise<OpenConnection> {
@@ -12,15 +11,10 @@ export async function openConnection(store: Store, connectionId: string): Promis
   return connection;
 }
 
-/** What a walk must know before it asks for anything. */
-export interface OpenedForWalk {
-  readonly opened: OpenConnection;
-  readonly holds: readonly Hold[];
-}
-
 export async function openForWalk(store: Store, connectionId: string): Promise<OpenedForWalk> {
-  const [opened, holds] = await Promise.all([openConnection(store, connectionId), store.holds.list(connectionId)]);
-  return { opened, holds };
+  const found = await store.connections.openForWalk(connectionId);
+  if (found === undefined) throw connectionNotFound(connectionId);
+  return found;
 }
 
 /** How soon a write notices that its connection was resumed. */

@@ -4,13 +4,12 @@
  */
 import { Hono } from 'hono';
 import type { Context } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { MaesnSyncError } from '../client.js';
 import type { ErrorCode, MaesnSync } from '../client.js';
 import { parseAccountKey } from '../maesn/integration.js';
 import type { BackendEnv } from './access.js';
 import { toNotePage } from './note-page.js';
-import { PROBLEM_STATUSES, errorToProblem, tooLarge } from './problem.js';
+import { PROBLEM_STATUSES, errorToProblem } from './problem.js';
 
 export interface CallbackOptions {
   readonly sync: MaesnSync;
@@ -19,8 +18,6 @@ export interface CallbackOptions {
   /** Names of what the callback brings. */
   readonly parameters: { readonly accountKey: string; readonly signature: string };
 }
-
-const MAX_WEBHOOK_BYTES = 64 * 1024;
 
 /** What the end user reads; the codes that a callback can fail with. */
 const REFUSALS: Partial<Record<ErrorCode, { readonly title: string; readonly text: string }>> = {
@@ -102,26 +99,22 @@ export function createCallbacks({ sync, returnUrl, parameters }: CallbackOptions
   });
 
   // Of the body only the account key is looked for: its shape is not documented.
-  app.post(
-    '/callback/:state/webhook',
-    bodyLimit({ maxSize: MAX_WEBHOOK_BYTES, onError: (c) => tooLarge(c, MAX_WEBHOOK_BYTES) }),
-    async (c) => {
-      try {
-        const posted: unknown = await c.req.json().catch(() => undefined);
-        await sync.completeLogin({
-          state: c.req.param('state'),
-          accountKey: parseAccountKey(posted),
-          signature: c.req.header('x-maesn-signature'),
-          posted: true,
-        });
-        return c.body(null, 204);
-      } catch (error) {
-        const problem = errorToProblem(c, error);
-        if (problem === undefined) throw error;
-        return problem;
-      }
-    },
-  );
+  app.post('/callback/:state/webhook', async (c) => {
+    try {
+      const posted: unknown = await c.req.json().catch(() => undefined);
+      await sync.completeLogin({
+        state: c.req.param('state'),
+        accountKey: parseAccountKey(posted),
+        signature: c.req.header('x-maesn-signature'),
+        posted: true,
+      });
+      return c.body(null, 204);
+    } catch (error) {
+      const problem = errorToProblem(c, error);
+      if (problem === undefined) throw error;
+      return problem;
+    }
+  });
 
   return app;
 }

@@ -19,8 +19,8 @@ const END_USER = 'end user';
 export function createLogins(context: ClientContext): Logins {
   const { temporal, store, taskQueue, reauthorization, actor } = context;
 
-  async function storeKey(id: string, key: string, by: string) {
-    const stored = await store.connections.storeKey(id, key, by);
+  async function storeKey(id: string, key: string) {
+    const stored = await store.connections.storeKey(id, key, actor);
     if (stored === undefined) throw connectionNotFound(id);
     const connection = await findConnection(context, id);
     await tellReauthorized(connection);
@@ -64,7 +64,11 @@ export function createLogins(context: ClientContext): Logins {
     async completeLogin({ state, accountKey: given, signature, posted = false }) {
       if (!posted) {
         const welcome = await store.logins.welcome(state);
-        if (welcome !== undefined) return { connectionId: welcome.connectionId, outcome: 'connected' };
+        if (welcome !== undefined) {
+          // When Maesn posted the key, Temporal may not have answered.
+          await tellReauthorized(await findConnection(context, welcome.connectionId));
+          return { connectionId: welcome.connectionId, outcome: 'connected' };
+        }
       }
       const login = await findLogin(context, state);
       // Whoever comes back a second time may have met a Temporal that did not answer, the first time.
@@ -82,25 +86,25 @@ export function createLogins(context: ClientContext): Logins {
       if (secret !== undefined && !isSignedWith(secret, key.data, signature)) {
         throw incomplete('The signature does not fit the account key');
       }
-      // Used up first: of two callbacks that come at once, one stores its key.
-      if ((await store.logins.use(state, posted ? 'posted' : 'connected')) === undefined) throw used();
-      await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.completed' });
-      await storeKey(id, key.data, END_USER);
+      const outcome = posted ? 'posted' : 'connected';
+      // Of two callbacks that come at once, one stores its key.
+      if ((await store.logins.use(state, { outcome, actor: END_USER, accountKey: key.data })) === undefined)
+        throw used();
+      await tellReauthorized(await findConnection(context, id));
       return { connectionId: id, outcome: 'connected' };
     },
 
     async cancelLogin(state) {
       const { connectionId: id } = requireOpen(await findLogin(context, state));
-      if ((await store.logins.use(state, 'cancelled')) === undefined) throw used();
-      await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.cancelled' });
+      if ((await store.logins.use(state, { outcome: 'cancelled', actor: END_USER })) === undefined) throw used();
       return findConnection(context, id);
     },
 
-    async failLogin(state, reason) {
+    async failLogin(state, given) {
       const { connectionId: id } = requireOpen(await findLogin(context, state));
-      if ((await store.logins.use(state, 'failed')) === undefined) throw used();
-      const detail = { reason: reason.slice(0, 500) };
-      await store.journal.add({ connectionId: id, actor: END_USER, action: 'login.failed', detail });
+      // It comes with a URL: what Postgres takes for no text is left out.
+      const reason = given.replaceAll('\0', '').slice(0, 500).toWellFormed();
+      if ((await store.logins.use(state, { outcome: 'failed', actor: END_USER, reason })) === undefined) throw used();
       return findConnection(context, id);
     },
 
@@ -109,10 +113,10 @@ export function createLogins(context: ClientContext): Logins {
       const parsed = parseInput(credentials, given);
       const { maesn } = requireLogin(context);
       const key = await askMaesn(() => maesn.createAccount({ targetSystem, credentials: parsed }));
-      return storeKey(id, key, actor);
+      return storeKey(id, key);
     },
 
-    reauthorized: async (id, key) => storeKey(parseInput(connectionId, id), parseInput(accountKey, key), actor),
+    reauthorized: async (id, key) => storeKey(parseInput(connectionId, id), parseInput(accountKey, key)),
   };
 }
 

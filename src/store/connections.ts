@@ -1,8 +1,10 @@
 /** What one account key opens: one end user's books in one target system. */
 import { and, eq, gt, inArray } from 'drizzle-orm';
 import type { Database } from './database.js';
+import { HOLD } from './holds.js';
+import type { Hold } from './holds.js';
 import { enter } from './journal.js';
-import { connections } from './schema.js';
+import { connections, holds } from './schema.js';
 import type { ConnectionStatus } from './schema.js';
 import type { Sealing } from './sealing.js';
 
@@ -31,6 +33,14 @@ export interface Connection {
   readonly createdAt: Date;
 }
 
+export type OpenConnection = Connection & { readonly accountKey: string | undefined };
+
+/** What a walk must know before it asks for anything. */
+export interface OpenedForWalk {
+  readonly opened: OpenConnection;
+  readonly holds: readonly Hold[];
+}
+
 export interface ListConnectionsOptions {
   readonly afterId?: string | undefined;
   readonly limit?: number | undefined;
@@ -44,7 +54,9 @@ export interface Connections {
   /** In order of id, from behind `afterId`. */
   list(options?: ListConnectionsOptions): Promise<Connection[]>;
   /** The connection with its account key in the clear; `undefined` where there is none yet. Throws `SealingError`. */
-  open(connectionId: string): Promise<(Connection & { readonly accountKey: string | undefined }) | undefined>;
+  open(connectionId: string): Promise<OpenConnection | undefined>;
+  /** As `open`, with what keeps it from running. */
+  openForWalk(connectionId: string): Promise<OpenedForWalk | undefined>;
   /** Stores a new account key; its version is one more than the last. `undefined`: no such connection. */
   storeKey(
     connectionId: string,
@@ -59,6 +71,14 @@ export function createConnections(db: Database, sealing: Sealing): Connections {
   async function row(connectionId: string) {
     const [found] = await db.select().from(connections).where(eq(connections.id, connectionId));
     return found;
+  }
+
+  function toOpen(found: typeof connections.$inferSelect): OpenConnection {
+    const { id, accountKey, keyVersion } = found;
+    return {
+      ...toConnection(found),
+      accountKey: accountKey === null ? undefined : sealing.open(accountKey, [id, keyVersion]),
+    };
   }
 
   return {
@@ -105,12 +125,18 @@ export function createConnections(db: Database, sealing: Sealing): Connections {
 
     async open(connectionId) {
       const found = await row(connectionId);
-      if (found === undefined) return undefined;
-      const { accountKey, keyVersion } = found;
-      return {
-        ...toConnection(found),
-        accountKey: accountKey === null ? undefined : sealing.open(accountKey, [connectionId, keyVersion]),
-      };
+      return found && toOpen(found);
+    },
+
+    async openForWalk(connectionId) {
+      const found = await db
+        .select({ connection: connections, hold: HOLD })
+        .from(connections)
+        .leftJoin(holds, eq(holds.connectionId, connections.id))
+        .where(eq(connections.id, connectionId))
+        .orderBy(holds.since, holds.kind);
+      const [first] = found;
+      return first && { opened: toOpen(first.connection), holds: found.flatMap(({ hold }) => hold ?? []) };
     },
 
     storeKey: (connectionId, accountKey, actor) =>

@@ -35,7 +35,8 @@ export interface Holds {
   all(): Promise<(Hold & { readonly connectionId: string })[]>;
 }
 
-const COLUMNS = { kind: holds.kind, placedBy: holds.placedBy, reason: holds.reason, since: holds.since };
+/** Its columns. */
+export const HOLD = { kind: holds.kind, placedBy: holds.placedBy, reason: holds.reason, since: holds.since };
 
 export function createHolds(db: Database): Holds {
   return {
@@ -57,11 +58,11 @@ export function createHolds(db: Database): Holds {
       }),
 
     list: (connectionId) =>
-      db.select(COLUMNS).from(holds).where(eq(holds.connectionId, connectionId)).orderBy(holds.since, holds.kind),
+      db.select(HOLD).from(holds).where(eq(holds.connectionId, connectionId)).orderBy(holds.since, holds.kind),
 
     all: () =>
       db
-        .select({ connectionId: holds.connectionId, ...COLUMNS })
+        .select({ connectionId: holds.connectionId, ...HOLD })
         .from(holds)
         .orderBy(holds.since, holds.connectionId),
   };

@@ -91,7 +91,7 @@ export function createStore({ db, process, isAlone, close }: OpenDatabase, seali
     records: createRecords(db),
     reauthorizations: createReauthorizations(db),
     holds: createHolds(db),
-    logins: createLogins(db),
+    logins: createLogins(db, sealing),
     webhooks: createWebhooks(db, sealing),
     events: createEvents(db),
     journal: createJournal(db),
@@ -105,7 +105,7 @@ export function createStore({ db, process, isAlone, close }: OpenDatabase, seali
 
 export type { Attempts, LostAttempt } from './attempts.js';
 export type { Capabilities, Capability, NotOffered } from './capabilities.js';
-export type { Connection, Connections, NewConnection } from './connections.js';
+export type { Connection, Connections, NewConnection, OpenConnection, OpenedForWalk } from './connections.js';
 export type { Event, Events, ListEventsOptions, NewEvent } from './events.js';
 export type { Hold, Holds } from './holds.js';
 export type { Incident, Incidents } from './incidents.js';

@@ -56,7 +56,8 @@ export function createReauthorizations(db: Database): Reauthorizations {
         const connection = await lock(tx, connectionId);
         if (connection === undefined) return undefined;
         const awaiting = connection.status === 'awaiting_reauthorization';
-        if (!awaiting && connection.keyVersion > refusedVersion) {
+        // A key that came too late for its round, and was not probed, is probed by the next one.
+        if (connection.status === 'active' && connection.keyVersion > refusedVersion) {
           return { decision: 'proceed', announce: false, round: connection.round };
         }
         const round = awaiting ? connection.round : connection.round + 1;
