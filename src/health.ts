@@ -2,6 +2,7 @@
 import { serve } from '@hono/node-server';
 import type { Worker } from '@temporalio/worker';
 import { Hono } from 'hono';
+import { hostAndPort, originOf } from './config.js';
 import type { Store } from './store/index.js';
 
 export interface HealthServer {
@@ -29,12 +30,11 @@ export async function serveHealth(
     return c.json({ state, storeAnswers }, state === 'RUNNING' && storeAnswers ? 200 : 503);
   });
 
-  const separator = address.lastIndexOf(':');
-  const hostname = address.slice(0, separator) || '0.0.0.0';
+  const { host, port: wanted } = hostAndPort(address);
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname, port: Number(address.slice(separator + 1)) }, ({ port }) =>
+    const server = serve({ fetch: app.fetch, hostname: host, port: wanted }, ({ port }) =>
       resolve({
-        url: `http://${hostname}:${port}`,
+        url: originOf({ host, port }),
         close: () => new Promise((closed) => server.close(() => closed())),
       }),
     );

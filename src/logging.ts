@@ -4,6 +4,7 @@ import type { LogLevel } from '@temporalio/worker';
 import { destination, pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
 import type { Config } from './config.js';
+import { statementFailure } from './store/database-error.js';
 
 const SECRETS = [
   'accountKey',
@@ -28,10 +29,18 @@ export function createLogger(
         paths: SECRETS.flatMap((name) => [name, name.startsWith('[') ? `*${name}` : `*.${name}`]),
         censor: '[redacted]',
       },
-      serializers: { error: pino.stdSerializers.err },
+      serializers: { error: serializeError },
     },
     to,
   );
+}
+
+/** Of a failed statement neither text nor parameters, whoever logs it. */
+function serializeError(error: Error): unknown {
+  const message = statementFailure(error);
+  if (message === undefined) return pino.stdSerializers.err(error);
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return { type: error.name, message, stack: [message, ...frames].join('\n') };
 }
 
 const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'>> = {

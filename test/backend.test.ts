@@ -235,6 +235,14 @@ describe('access', () => {
     await expect(open).rejects.toThrow('MAESN_SYNC_TOKENS: must be set');
   });
 
+  it('without tokens is not what others reach through a proxy', async () => {
+    const open = startTestBackend(harness, {
+      MAESN_SYNC_TOKENS: '',
+      MAESN_SYNC_PUBLIC_URL: 'https://sync.example.com',
+    });
+    await expect(open).rejects.toThrow('MAESN_SYNC_TOKENS: must be set with MAESN_SYNC_PUBLIC_URL');
+  });
+
   it('is limited in its rate', async () => {
     const slow = await startTestBackend(harness, { MAESN_SYNC_REQUESTS_PER_MINUTE: '5' });
     const statuses: number[] = [];
@@ -246,17 +254,46 @@ describe('access', () => {
   });
 });
 
-it('whoever guesses states or tokens has to wait, and whoever calls a webhook has not', async () => {
+it('whoever guesses tokens has to wait, and end users and Maesn have not', async () => {
   const guessed = await startTestBackend(harness);
-  const ask = (method: string, path: string) => guessed.ask(method, path, undefined, { authorization: '' });
+  const signIn = async () => {
+    const form = { method: 'POST', body: new URLSearchParams({ token: 'guess' }) };
+    return (await fetch(`${guessed.url}/sign-in`, form)).status;
+  };
   const statuses: number[] = [];
-  for (let i = 0; i < 62; i += 1) statuses.push((await ask('GET', `/callback/guess-${i}?accountKey=k`)).status);
-  expect(statuses.slice(0, 60).every((status) => status === 404)).toBe(true);
+  for (let i = 0; i < 62; i += 1) statuses.push(await signIn());
+  expect(statuses.slice(0, 60).every((status) => status === 401)).toBe(true);
   expect(statuses.slice(60)).toEqual([429, 429]);
-  const form = { method: 'POST', body: new URLSearchParams({ token: 'guess' }) };
-  expect((await fetch(`${guessed.url}/sign-in`, form)).status).toBe(429);
-  for (let i = 0; i < 62; i += 1) expect((await ask('POST', `/webhooks/guess-${i}`)).status).toBe(404);
+  const ask = (method: string, path: string) => guessed.ask(method, path, undefined, { authorization: '' });
+  for (let i = 0; i < 62; i += 1) {
+    expect((await ask('POST', `/webhooks/guess-${i}`)).status).toBe(404);
+    expect((await ask('GET', `/callback/guess-${i}?accountKey=k`)).status).toBe(404);
+  }
   await guessed.close();
+});
+
+it('no path takes a body of any length, with a token or without', async () => {
+  const authorization = `Bearer ${TEST_TOKEN}`;
+  const post = async (path: string, type: string, bytes: number) => {
+    const headers = { authorization, 'content-type': type };
+    return [path, (await fetch(backend.url + path, { method: 'POST', headers, body: 'x'.repeat(bytes) })).status];
+  };
+  const [form, json] = ['application/x-www-form-urlencoded', 'application/json'];
+  for (const path of ['/sign-in', '/sign-out', '/ui/connections/acme/pause']) {
+    expect(await post(path, form, 300_000)).toEqual([path, 413]);
+  }
+  expect(await post('/callback/state/webhook', json, 70_000)).toEqual(['/callback/state/webhook', 413]);
+  expect(await post('/webhooks/token', json, 1_100_000)).toEqual(['/webhooks/token', 413]);
+  const { paths } = z
+    .object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) })
+    .parse((await backend.ask('GET', '/openapi.json')).body);
+  const posts = Object.keys(paths).filter((path) => 'post' in (paths[path] ?? {}));
+  expect(posts).toContain('/retry-now');
+  for (const path of posts.map((pattern) => pattern.replaceAll(/\{\w+\}/g, 'acme'))) {
+    const isWrite = /\/write(?:s|-batches)$/.test(path);
+    expect(await post(path, json, isWrite ? 26_300_000 : 300_000)).toEqual([path, 413]);
+    expect(await post(path, 'text/plain', 1)).toEqual([path, 415]);
+  }
 });
 
 it('health, readiness, the document and its page are for everybody', async () => {

@@ -1,4 +1,6 @@
 /** The commands, as processes: what they print, and how they end. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
@@ -230,6 +232,8 @@ describe('what is wrong is named, and the command ends with', () => {
   it.each<[string, number, RegExp, readonly string[], Record<string, string>?]>([
     ['a flag that nobody knows', 2, /sync start does not know --evry/, ['sync', 'start', 'a', '--evry', '1m']],
     ['one argument too many', 2, /does not know b/, ['stuck', 'b']],
+    ['one argument too few', 2, /reason/i, ['sync', 'pause', 'a']],
+    ['a command that is none', 2, /Unknown command/, ['nap']],
     ['a resource that is none', 2, /resources\.0/, ['sync', 'start', 'a', '--resources', 'cats']],
     [
       'a connection that is not there',
@@ -253,7 +257,9 @@ describe('what is wrong is named, and the command ends with', () => {
     const sandbox = env['MAESN_SYNC_URL'] === 'sandbox' ? { MAESN_SYNC_URL: harness.sandbox.url } : {};
     const result = await run(args, { env: { ...env, ...sandbox } });
     expect(result.stderr).toMatch(message);
-    expect(result).toMatchObject({ code, stdout: '' });
+    expect(result.code).toBe(code);
+    // Whoever has typed a command wrongly is shown how it is used.
+    expect(result.stdout).toMatch(/^(?:$|.*USAGE)/s);
   });
 });
 
@@ -327,6 +333,24 @@ describe('the doctor', () => {
       'events',
     ]);
     expect(found.every(({ fix }) => fix !== undefined)).toBe(true);
+  });
+
+  it('says what a backend lacks that is there and not ready', async () => {
+    const lacking = createServer((_request, response) => {
+      response
+        .writeHead(503, { 'content-type': 'application/json' })
+        .end('{"storeAnswers":false,"temporalAnswers":true}');
+    }).listen(0, '127.0.0.1');
+    await once(lacking, 'listening');
+    const at = lacking.address();
+    const url = `http://127.0.0.1:${typeof at === 'object' ? at?.port : ''}`;
+    const { code, stdout } = await run(['doctor', '--json'], { env: { MAESN_SYNC_URL: url } });
+    lacking.close();
+    expect(code).toBe(1);
+    expect(findings.parse(JSON.parse(stdout)).find(({ what }) => what === 'backend')).toMatchObject({
+      result: 'wrong',
+      detail: 'is not ready: storeAnswers',
+    });
   });
 
   // Only a Postgres server can be looked at from outside; with PGlite there is none.

@@ -95,6 +95,17 @@ describe('every event arrives once by id and in order, of each connection,', () 
     for (const id of connectionIds) expectOnceInOrder(id, await delivered(id, 6));
   });
 
+  it('when many are told meanwhile, of which the Workflow that waits gets no Signal', async () => {
+    const connectionId = await connect();
+    await receiver.down();
+    await syncs(connectionId, 5);
+    const { events } = await harness.temporal.workflow.getHandle(deliverEventsId(connectionId)).fetchHistory();
+    const signals = events?.filter((event) => event.workflowExecutionSignaledEventAttributes);
+    expect(signals).toHaveLength(1);
+    await receiver.up();
+    expectOnceInOrder(connectionId, await delivered(connectionId, 10));
+  });
+
   it.each([500, 410, 302, 'closes'] as const)('when it answers with %s for a while', async (answer) => {
     const connectionId = await connect();
     receiver.answer(answer);

@@ -187,6 +187,21 @@ it('a retry that waits is made now, when somebody asks for it, and only then', a
   await waitFor('it is listed', async () =>
     (await harness.sync.stuck()).some(({ connection }) => connection.connectionId === connectionId),
   );
+  // Nor when somebody lifts a hold that is not there: the wait, and the count, stay as they are.
+  const handle = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
+  const pendingOf = async () => {
+    const [pending] = (await handle.describe()).raw.pendingActivities ?? [];
+    return [pending?.activityId, pending?.attempt];
+  };
+  const [before, requests] = [await pendingOf(), requestsOf(account.name)];
+  await expect(harness.sync.resumeSync(connectionId)).rejects.toMatchObject({ code: 'Refused' });
+  await waitFor('the Workflow has looked', async () => {
+    const { events = [] } = await handle.fetchHistory();
+    const signaled = events?.findIndex((event) => event.workflowExecutionSignaledEventAttributes) ?? -1;
+    return signaled >= 0 && events?.slice(signaled).some((event) => event.markerRecordedEventAttributes);
+  });
+  expect(await pendingOf()).toEqual(before);
+  expect(requestsOf(account.name)).toBe(requests);
   await harness.sync.as('anna').retryNow(connectionId);
   await untilState(connectionId, 'Completed');
   await expect(harness.sync.retryNow(connectionId)).rejects.toMatchObject({ code: 'Refused' });

@@ -111,6 +111,19 @@ describe('a batch', () => {
     expect(await backend.ask('GET', location)).toMatchObject({ body: { total: 3, undecided: 0, abandoned: 1 } });
   });
 
+  it('never grows, and takes nothing in that was asked for by itself or with another', async () => {
+    const id = await connect();
+    const [a, b, c] = BATCH.writes;
+    expect(await send(id, { batchId: 'first', writes: [a, b] })).toMatchObject({ status: 202, body: { total: 2 } });
+    const refused = { status: 422, body: { code: 'KeyReused', detail: expect.stringContaining(': c. None') } };
+    expect(await send(id, { batchId: 'first', writes: [a, b, c] })).toMatchObject(refused);
+    expect(await send(id, { batchId: 'first', writes: [b] })).toMatchObject({ status: 202, body: { total: 2 } });
+    expect(await send(id, { batchId: 'second', writes: [b] })).toMatchObject({ status: 422 });
+    await ask(id, 'c');
+    expect(await send(id, { batchId: 'second', writes: [c] })).toMatchObject(refused);
+    expect(await backend.ask('GET', `/connections/${id}/write-batches/second`)).toMatchObject({ status: 404 });
+  });
+
   it('is refused as a whole, and what is wrong is named', async () => {
     const id = await connect();
     await ask(id, 'b', { operation: 'createInvoice', body: { invoiceNumber: 'another' } });

@@ -13,7 +13,12 @@ import type { Collection } from '../src/spec/resources.js';
 import { keysOf } from '../src/spec/table.js';
 import { WRITE_OPERATIONS, pathParameters, writeRow } from '../src/spec/writes.js';
 import type { WriteRow } from '../src/spec/writes.js';
-import { reauthorizeConnectionId, resolveWriteUpdate, writeRecordId } from '../src/workflows/messages.js';
+import {
+  reauthorizeConnectionId,
+  resolveWriteUpdate,
+  writeRecordId,
+  writeRecordStart,
+} from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
@@ -229,6 +234,31 @@ describe('a write of which nobody has said what became of it', () => {
       harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'abandon' }),
     ).rejects.toMatchObject({ code: 'Refused' });
   });
+
+  it('keeps those behind it waiting for weeks, in a history that does not grow without end', async () => {
+    const patient = await startHarness({ skipTime: ['started by client'] });
+    const { connectionId, account } = await patient.connect({ targetSystem: HIDES, records: {} });
+    account.fault({ operation: 'createInvoice', answer: { status: 500 } });
+    const input = invoice();
+    await patient.sync.write(connectionId, input);
+    await waitFor('it waits', async () => (await patient.sync.writes({ connectionId, states: ['undecided'] }))[0]);
+    await patient.store.writes.add(
+      { connectionId, operation: input.operation, body: input.body ?? {}, parameters: {}, idempotencyKey: 'later' },
+      'test',
+    );
+    const later = { connectionId, idempotencyKey: 'later' };
+    const start = writeRecordStart(later, 'createInvoice', patient.config.MAESN_SYNC_TASK_QUEUE);
+    const { firstExecutionRunId } = await patient.temporal.workflow.start('writeRecord', { ...start, args: [later] });
+    const handle = patient.temporal.workflow.getHandle(writeRecordId(later));
+    await waitFor(
+      'a run of its own goes on',
+      async () => (await handle.describe()).runId !== firstExecutionRunId,
+      90_000,
+    );
+    await patient.sync.resolveWrite(connectionId, input.idempotencyKey, { decision: 'abandon' });
+    expect(await handle.result()).toMatchObject({ outcome: 'applied' });
+    await patient.close();
+  }, 180_000);
 
   it('that was decided while Temporal did not answer goes on when somebody tries again', async () => {
     const { connectionId, account } = await connect(HIDES);

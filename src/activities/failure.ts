@@ -6,6 +6,7 @@ import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
 import { deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
+import { databaseCode, statementFailure } from '../store/database-error.js';
 import type { FailureDetails, MetFailure, WalkCounts } from '../workflows/messages.js';
 
 /** What a step knows of itself when it fails. */
@@ -258,26 +259,16 @@ export function isMaesnError(error: unknown): error is MaesnError {
   return error instanceof MaesnError;
 }
 
-/**
- * What may be said of an error in the Event History. A failed statement carries its parameters, which are records
- * and sealed keys: of those only the driver's code is told.
- */
+/** What may be said of an error in the Event History. */
 export function safeReason(error: unknown): string {
   if (!(error instanceof Error)) return 'An unknown error';
   const code = databaseCode(error);
   if (code !== undefined) return `The store failed with ${code}`;
-  return 'query' in error ? 'The store failed' : `${error.name}: ${error.message.slice(0, 300)}`;
+  return statementFailure(error) ?? `${error.name}: ${error.message.slice(0, 300)}`;
 }
 
 /** Every foreign key of the store leads to a connection. */
 const FOREIGN_KEY_VIOLATION = '23503';
-
-/** SQLSTATE (`53300`) or the network's word (`ECONNREFUSED`). */
-function databaseCode(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  return databaseCode(error.cause);
-}
 
 type Entries = Pick<FailureDetails, 'errors' | 'downstreamErrors' | 'validationErrors'>;
 

@@ -53,17 +53,24 @@ export function createDecideDeletes({ store }: ActivityDependencies) {
 }
 
 export function createReadHints({ store }: ActivityDependencies) {
-  /** Of these resources, those that webhooks have hinted at, that nobody has begun to pull since, and that are offered. */
+  /**
+   * Of these resources, those that webhooks have hinted at, that nobody has begun to pull since, and that are offered. With them
+   * those that this very walk has begun, and not ended: a Worker that dies takes the Workflow Task along, but not that.
+   */
   return async function readHints(
-    input: OfConnection & { readonly resources: readonly Resource[] },
+    input: OfConnection & { readonly walkId: string; readonly resources: readonly Resource[] },
   ): Promise<Resource[]> {
-    const { connectionId, resources } = input;
-    const [hinted, unsupported] = await Promise.all([
+    const { connectionId, walkId, resources } = input;
+    const [hinted, cursors, unsupported] = await Promise.all([
       store.webhooks.hints(connectionId),
+      store.walks.list(connectionId),
       store.capabilities.unsupported(connectionId),
     ]);
+    const begun = cursors.filter((cursor) => cursor.walkId === walkId && cursor.completedAt === null);
     const leftOut = new Set(unsupported.map(({ resource }) => resource));
-    return hinted.filter((resource) => resources.includes(resource) && !leftOut.has(resource));
+    return [...new Set([...begun.map(({ resource }) => resource), ...hinted])].filter(
+      (resource) => resources.includes(resource) && !leftOut.has(resource),
+    );
   };
 }
 

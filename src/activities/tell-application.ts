@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { z } from 'zod';
 import { STUCK_AFTER } from '../spec/retry.js';
 import type { NewEvent } from '../store/index.js';
-import { deliverEventsStart, isFailureDetails } from '../workflows/messages.js';
+import { deliverEventsStart, eventsAddedSignal, isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceInput } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 
@@ -33,7 +33,13 @@ export function createTell({ store, temporal, taskQueue, options }: ActivityDepe
     if (incident !== undefined && (await store.events.nextUndelivered(connectionId)) === undefined) return;
     const of =
       connectionId === null ? { connectionId } : ((await store.connections.find(connectionId)) ?? { connectionId });
-    await temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(of, taskQueue));
+    const start = deliverEventsStart(of, taskQueue);
+    if (await store.events.hasBacklog(connectionId)) {
+      // Whoever delivers what is before it finds it behind that. A Workflow that waits for its receiver takes 10,000 Signals, no more.
+      await temporal.workflow.start('deliverEvents', { ...start, workflowIdConflictPolicy: 'USE_EXISTING' });
+    } else {
+      await temporal.workflow.signalWithStart('deliverEvents', { ...start, signal: eventsAddedSignal });
+    }
   };
 }
 

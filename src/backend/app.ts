@@ -38,17 +38,6 @@ export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'par
 
 const POLICY = 'Content-Security-Policy';
 
-const API_PATHS = [
-  '/connections',
-  '/connections/*',
-  '/syncs',
-  '/syncs/*',
-  '/writes',
-  '/events',
-  '/events/*',
-  '/incidents',
-];
-
 /** Paths without a token: what they do is protected by what is in them, or is for everybody. */
 const PUBLIC =
   /^\/(?:callback|webhooks|reference)\/|^\/(?:healthz|readyz|openapi\.json|reference|sign-in|note\.css|favicon\.ico)$/;
@@ -79,15 +68,18 @@ export function createBackend(options: BackendOptions): BackendApp {
   app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
   app.use(requireSameOrigin((path) => isCodec(path) || (isPublic(path) && path !== SIGN_IN_PATH)));
   app.use(limitRate(options.requestsPerMinute, isPublic));
-  app.use(limitGuesses((path) => /^\/(?:callback\/|sign-in$)/.test(path)));
+  app.use(limitGuesses((path) => path === SIGN_IN_PATH));
+  app.use(limitBody());
 
   const toTemporalUi = (workflowId: string) =>
     temporalUi === undefined
       ? undefined
       : `${temporalUi.url}/namespaces/${temporalUi.namespace}/workflows/${encodeURIComponent(workflowId)}`;
   const api = createRoutes({ sync, toTemporalUi });
-  for (const path of API_PATHS) app.use(path, limitBody(), requireJson);
   const document = openApiDocument(api, { version: options.version, publicUrl, secured: tokens.length > 0 });
+  for (const path of Object.keys(document.paths ?? {})) {
+    app.use(path.replaceAll(/\{(\w+)\}/g, ':$1'), requireJson);
+  }
   app.route('/', api);
   app.route('/', createCallbacks(options));
   app.route(

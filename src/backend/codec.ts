@@ -9,14 +9,12 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { cors } from 'hono/cors';
 import { z } from 'zod';
 import type { BackendEnv } from './access.js';
-import { limitTo } from './body-limits.js';
 import { toProblem } from './problem.js';
 
 export const CODEC_PATH = '/codec';
 export const isCodec = (path: string) => path === `${CODEC_PATH}/decode` || path === `${CODEC_PATH}/encode`;
 
 /** Temporal takes messages of at most 4 MiB, which is 5.4 MiB in base64. */
-const MAX_CODEC_BYTES = 8 * 1024 * 1024;
 const MAX_PAYLOADS = 10_000;
 
 /** Payloads in the JSON form of Protocol Buffers. */
@@ -62,7 +60,6 @@ export function allowTemporalUi(origins: readonly string[]): MiddlewareHandler<B
 /** `codec`: `undefined` where nothing is encrypted. */
 export function createCodecRoutes(codec: PayloadCodec | undefined): Hono<BackendEnv> {
   const app = new Hono<BackendEnv>();
-  app.use(`${CODEC_PATH}/*`, limitTo(MAX_CODEC_BYTES));
   app.post(`${CODEC_PATH}/decode`, (c) => answer(c, codec, 'decode'));
   app.post(`${CODEC_PATH}/encode`, (c) => answer(c, codec, 'encode'));
   return app;

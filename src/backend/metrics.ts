@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { Gauge, Registry } from 'prom-client';
 import { METRIC_NAMES, metricRow } from '../spec/metrics.js';
 import type { GaugeName, LabelsOf } from '../spec/metrics.js';
+import { hostAndPort, originOf } from '../config.js';
 import type { Store } from '../store/index.js';
 import { CONNECTION_STATUSES, HOLD_KINDS } from '../store/index.js';
 
@@ -44,9 +45,8 @@ export async function serveMetrics(
       },
     );
   });
-  const separator = address.lastIndexOf(':');
-  const host = address.slice(0, separator).replace(/^\[(.*)\]$/, '$1') || '0.0.0.0';
-  server.listen(Number(address.slice(separator + 1)), host);
+  const { host, port: wanted } = hostAndPort(address);
+  server.listen(wanted, host);
   await once(server, 'listening').catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`Metrics cannot be served; check MAESN_SYNC_METRICS_ADDRESS (${address}): ${reason}`, {
@@ -56,7 +56,7 @@ export async function serveMetrics(
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}/metrics`,
+    url: `${originOf({ host, port })}/metrics`,
     async close() {
       const closed = once(server, 'close');
       server.close();

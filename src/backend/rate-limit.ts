@@ -25,8 +25,8 @@ export function limitRate(perMinute: number, isPublic: Paths): MiddlewareHandler
 }
 
 /**
- * Where a secret could be guessed, only what is refused counts. Not where Maesn calls: its callers are one address, and
- * what they cannot guess is 256 bits long.
+ * Where a secret could be guessed, only what is refused counts. Not where end users and Maesn come: behind a proxy all of them are
+ * one address, and what they cannot guess is 256 bits long.
  */
 export function limitGuesses(isGuessable: Paths): MiddlewareHandler<BackendEnv> {
   const refusals = new RateLimiterMemory({ points: GUESSES, duration: PER_S });

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { once } from 'node:events';
 import { getRequestListener } from '@hono/node-server';
-import { ConfigError } from '../config.js';
+import { ConfigError, hostAndPort, originOf } from '../config.js';
 import type { Token } from './access.js';
 import type { BackendApp } from './app.js';
 
@@ -19,6 +19,8 @@ export interface ListenOptions {
   /** `host:port`; port 0 is any that is free. */
   readonly address: string;
   readonly tokens: readonly Token[];
+  /** Where others reach it, if they do. */
+  readonly publicUrl?: string | undefined;
   /** Take another port when that one is taken. */
   readonly orAnyPort?: boolean;
 }
@@ -27,12 +29,17 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 /** How long requests that are being answered may take when the server stops. */
 const CLOSE_WITHIN_MS = 10_000;
 
-export async function listen({ address, tokens, orAnyPort = false }: ListenOptions): Promise<BackendServer> {
-  const separator = address.lastIndexOf(':');
-  const host = address.slice(0, separator).replace(/^\[(.*)\]$/, '$1') || '0.0.0.0';
+export async function listen({ address, tokens, publicUrl, orAnyPort = false }: ListenOptions): Promise<BackendServer> {
+  const { host, port: wanted } = hostAndPort(address);
   if (tokens.length === 0 && !LOOPBACK.has(host)) {
     throw new ConfigError(
       `The environment is not right:\n  MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback (${address})`,
+    );
+  }
+  // A proxy that goes before it makes everybody one of this machine.
+  if (tokens.length === 0 && publicUrl !== undefined && !LOOPBACK.has(nameOf(publicUrl))) {
+    throw new ConfigError(
+      `The environment is not right:\n  MAESN_SYNC_TOKENS: must be set with MAESN_SYNC_PUBLIC_URL (${publicUrl})`,
     );
   }
   let listener: ReturnType<typeof getRequestListener> | undefined;
@@ -45,7 +52,6 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
   server.headersTimeout = 30_000;
   // 25 MiB in two minutes: 1.7 Mbit/s.
   server.requestTimeout = 120_000;
-  const wanted = Number(address.slice(separator + 1));
   await bind(server, host, wanted).catch((error: unknown) => {
     const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
     if (taken && orAnyPort) return bind(server, host, 0);
@@ -54,10 +60,10 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
   });
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : wanted;
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  const isAny = host === '0.0.0.0' || host === '::';
 
   return {
-    url: `http://${name}:${port}`,
+    url: originOf({ host: isAny ? '127.0.0.1' : host, port }),
     serve(backend) {
       // With the library's own Request as the global one: its body limit makes new ones of the requests it gets.
       listener = getRequestListener(backend.app.fetch);
@@ -75,6 +81,10 @@ export async function listen({ address, tokens, orAnyPort = false }: ListenOptio
       clearTimeout(forced);
     },
   };
+}
+
+function nameOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 async function bind(server: Server, host: string, port: number): Promise<void> {

@@ -57,6 +57,8 @@ interface Ask {
   readonly query?: Query;
   readonly content?: object;
   readonly headers?: Readonly<Record<string, string>>;
+  /** One that says something, too, besides 2xx. */
+  readonly orStatus?: number;
 }
 
 type Query = Readonly<Record<string, string | number | undefined>>;
@@ -67,7 +69,7 @@ export function createApi(args: ApiArgs, config: Config) {
   const base = (args.url ?? config.MAESN_SYNC_URL ?? localUrl(config)).replace(/\/$/, '');
   const token = args.token ?? config.MAESN_SYNC_TOKEN ?? config.MAESN_SYNC_TOKENS?.[0]?.token;
 
-  async function ask(method: string, path: string, { query = {}, content, headers }: Ask = {}) {
+  async function ask(method: string, path: string, { query = {}, content, headers, orStatus }: Ask = {}) {
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -91,7 +93,7 @@ export function createApi(args: ApiArgs, config: Config) {
       );
     });
     const text = await response.text();
-    if (response.ok) return text === '' ? undefined : parseJson(text, base);
+    if (response.ok || response.status === orStatus) return text === '' ? undefined : parseJson(text, base);
     const told = problem.safeParse(parseJson(text, base));
     if (!told.success) throw new CommandError(`${base} answered ${response.status}; is that the backend?`, 4);
     const advice = response.status === 401 ? ' Set MAESN_SYNC_TOKEN.' : '';
@@ -148,7 +150,8 @@ export function createApi(args: ApiArgs, config: Config) {
     resolveWrite: (id: string, key: string, decision: string) =>
       post(writeStatus, `${ofWrite(id, key)}/resolve`, { decision }),
     cancelWrite: (id: string, key: string) => ask('POST', `${ofWrite(id, key)}/cancel`),
-    ready: () => get(z.record(z.string(), z.boolean()), '/readyz'),
+    // What is missing comes with 503.
+    ready: async () => parse(z.record(z.string(), z.boolean()), await ask('GET', '/readyz', { orStatus: 503 })),
   };
 }
 

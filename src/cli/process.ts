@@ -4,6 +4,7 @@ import { defineCommand } from 'citty';
 import type { ArgsDef, CommandDef, ParsedArgs } from 'citty';
 import { ConfigError, readConfig } from '../config.js';
 import type { Config } from '../config.js';
+import { statementFailure } from '../store/database-error.js';
 
 /** One place for what an exit code means. */
 export const EXIT_CODES = {
@@ -34,6 +35,9 @@ interface CommandOptions<Args extends ArgsDef> {
   readonly run: (input: { readonly args: ParsedArgs<Args>; readonly config: Config }) => Promise<void>;
 }
 
+let begun = false;
+export const hasBegun = () => begun;
+
 /** A command that reads the environment, refuses flags that it does not know, and ends with a code that says how it went. */
 export function command<const Args extends ArgsDef>({
   name,
@@ -45,12 +49,13 @@ export function command<const Args extends ArgsDef>({
     meta: { name, description },
     ...(args === undefined ? {} : { args }),
     run: async (context) => {
+      begun = true;
       try {
         refuseUnknown(name, args ?? {}, context.args);
         if (existsSync('.env')) process.loadEnvFile('.env');
         await run({ args: context.args, config: readConfig() });
       } catch (error) {
-        console.error(error instanceof Error ? error.message : error);
+        console.error(statementFailure(error) ?? (error instanceof Error ? error.message : error));
         process.exitCode = error instanceof CommandError ? error.exitCode : error instanceof ConfigError ? 2 : 1;
       }
       // The SDK's runtime, once installed, keeps a process alive that has nothing left to do.

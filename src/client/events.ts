@@ -1,5 +1,5 @@
 /** What the application is told, and telling it again. */
-import { deliverEventsStart } from '../workflows/messages.js';
+import { deliverEventsStart, eventsAddedSignal } from '../workflows/messages.js';
 import type { MaesnSync } from '../client.js';
 import type { ClientContext } from './context.js';
 import { MaesnSyncError, callTemporal, parseInput } from './errors.js';
@@ -35,7 +35,10 @@ export function createEvents(
         }
         const of = id === null ? { connectionId: id } : ((await store.connections.find(id)) ?? { connectionId: id });
         await callTemporal(id ?? '', () =>
-          temporal.workflow.signalWithStart('deliverEvents', deliverEventsStart(of, taskQueue)),
+          temporal.workflow.signalWithStart('deliverEvents', {
+            ...deliverEventsStart(of, taskQueue),
+            signal: eventsAddedSignal,
+          }),
         );
       }
       return found.filter((event) => event !== undefined);

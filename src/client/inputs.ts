@@ -1,5 +1,6 @@
 /** What callers may say, checked the same way whether it comes through the library, the HTTP API or a command. */
 import { z } from 'zod';
+import { MAXIMUM_EVERY_MS } from '../spec/cadence.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
 
 /** Your own id of a customer's system: it becomes part of Workflow ids, so it holds nothing that is secret. */
@@ -69,7 +70,7 @@ export const startSyncOptions = z.strictObject({
   resources: z.array(resourceName).min(1).optional(),
   every: duration({
     interval: INTERVAL,
-    maximumMs: 999 * DAY_MS,
+    maximumMs: MAXIMUM_EVERY_MS,
     rule: 'must be milliseconds (1,000 to 999 days), or an interval such as "15 minutes" (1 to 999 of s, m, h, d)',
   })
     .optional()

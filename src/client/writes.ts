@@ -56,7 +56,7 @@ export interface WriteCalls {
   /**
    * Has many things written, up to 10,000, some at a time, and returns at once: all of them are taken, or none. The same
    * `batchId` with the same writes again is the same batch. Throws `ConnectionNotFound`, and `KeyReused` when keys stand for
-   * other writes.
+   * other writes, or for some that are not of this batch, or when the batch was begun without them.
    */
   writeMany(connectionId: string, batch: WriteBatch): Promise<WriteBatchReport>;
   /** How many of a batch are where. Throws `ConnectionNotFound`, `WriteNotFound`. */
@@ -172,7 +172,7 @@ export function createWrites(context: ClientContext): WriteCalls {
         const some = reused.slice(0, 10).join(', ');
         throw new MaesnSyncError(
           'KeyReused',
-          `${reused.length} idempotency keys of connection ${connectionId} stand for other writes: ${some}. None was taken.`,
+          `${reused.length} idempotency keys of connection ${connectionId} stand for other writes, or are not of batch ${batchId}: ${some}. None was taken.`,
         );
       }
       await callTemporal(connectionId, () =>

@@ -46,6 +46,8 @@ export interface Events {
   find(id: number): Promise<Event | undefined>;
   /** The oldest event of a connection (or of none) that is to be delivered and has not been taken. */
   nextUndelivered(connectionId: string | null): Promise<Event | undefined>;
+  /** Whether there is another one behind that one. */
+  hasBacklog(connectionId: string | null): Promise<boolean>;
   /** How many of those there are. */
   countUndelivered(connectionId: string | null): Promise<number>;
   delivered(id: number): Promise<void>;
@@ -122,6 +124,15 @@ export function createEvents(db: Database): Events {
         .orderBy(events.id)
         .limit(1);
       return event;
+    },
+
+    async hasBacklog(connectionId) {
+      const two = await db
+        .select({ id: events.id })
+        .from(events)
+        .where(and(isOf(connectionId), isUndelivered))
+        .limit(2);
+      return two.length === 2;
     },
 
     async countUndelivered(connectionId) {

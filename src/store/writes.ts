@@ -227,9 +227,16 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
       const reused: string[] = [];
       await db
         .transaction(async (tx) => {
+          const before = await tx
+            .select({ id: writes.id })
+            .from(writes)
+            .where(inBatch({ connectionId, batchId }))
+            .limit(1);
           for (const write of all) {
             const found = await addTo(tx, { connectionId, ...write }, { actor, batchId });
-            if (found === undefined) reused.push(write.idempotencyKey);
+            // A batch never grows, and takes nothing in that was asked for by itself: its end is told once.
+            const isOfIt = found?.added === true ? before.length === 0 : found?.write.batchId === batchId;
+            if (!isOfIt) reused.push(write.idempotencyKey);
           }
           if (reused.length > 0) tx.rollback();
           const detail = { batchId, writes: all.length };

@@ -294,7 +294,6 @@ export function deliverEventsStart(of: SearchedBy, taskQueue: string) {
     taskQueue,
     workflowId: connectionId === null ? deliverIncidentsId(taskQueue) : deliverEventsId(connectionId),
     args,
-    signal: eventsAddedSignal,
     staticSummary: `events of ${connectionId ?? 'incidents'} to the application`,
     staticDetails: `Posts events from the outbox to the application, in order, until there is none left. ${RUNBOOK}`,
     priority: sharedTurns(connectionId ?? 'incidents'),

@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
-import { cycleIntervalMs } from '../spec/cadence.js';
+import { MAXIMUM_EVERY_MS, cycleIntervalMs } from '../spec/cadence.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
 import type { Resource } from '../spec/resources.js';
 import {
@@ -91,7 +91,14 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   setHandler(syncNowSignal, () => void (asks += 1));
   setHandler(planSignal, replan);
   setHandler(hintedSignal, () => void (hinted = true));
-  setHandler(holdsChangedSignal, readHoldsAgain);
+  setHandler(holdsChangedSignal, async () => {
+    holdsChanged = true;
+    const scope = pulling;
+    if (scope === undefined) return;
+    // What waits for its next attempt goes on waiting where nothing is held.
+    const holds = await readHolds({ connectionId }).catch(() => []);
+    if (holds.length > 0 && pulling === scope) scope.cancel();
+  });
   setHandler(
     pauseUpdate,
     async ({ reason, by }) => {
@@ -210,7 +217,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   function readHoldsAgain(): void {
     holdsChanged = true;
-    pulling?.cancel();
+    if (state.isHeld) pulling?.cancel();
   }
 
   async function untilDue(time: number): Promise<void> {
@@ -222,6 +229,12 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
+      const isDone = replanned !== undefined || workflowInfo().continueAsNewSuggested;
+      // What they are about to change, the next run must know.
+      if (isDone && !allHandlersFinished()) {
+        await condition(allHandlersFinished);
+        continue;
+      }
       if (replanned !== undefined) {
         const nextAt = Math.min(time, Date.now() + replanned.everyMs);
         await continueAsNew<typeof syncConnection>({ ...handedOn(), dueAt: nextAt });
@@ -235,7 +248,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   async function readHoldsNow(): Promise<void> {
     holdsChanged = false;
+    const wasHeld = state.isHeld;
     state.held(await readHolds({ connectionId }));
+    // Nobody says what webhooks hint at while nothing may be pulled.
+    hinted ||= wasHeld && !state.isHeld;
   }
 
   /** What webhooks have hinted at. What they hint at meanwhile is for the next time: a cycle that is due is not held up. */
@@ -244,9 +260,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       Date.now() - hintsPulledAt < hintDelayMs ? Math.min(2 * hintDelayMs, MAXIMUM_HINT_DELAY_MS) : HINT_DELAY_MS;
     await sleep(hintDelayMs, { summary: 'more webhooks may come' });
     hinted = false;
-    const resources = await readHints({ connectionId, resources: input.resources });
     hintedWalks += 1;
-    const walk = { connectionId, walkId: `${runId}/${hintedWalks}`, resources };
+    const walkId = `${runId}/${hintedWalks}`;
+    const resources = await readHints({ connectionId, walkId, resources: input.resources });
+    const walk = { connectionId, walkId, resources };
     const small = createSmallPulls(walk);
     for (const resource of resources) await pull(resource, { ...walk, small, options: HINTED });
     hintsPulledAt = Date.now();
@@ -301,6 +318,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
             throw await failed(expired(connectionId));
           }
           state.reauthorized();
+          hinted = true;
           // A new key may open more.
           unsupported = await readUnsupported({ connectionId });
           continue;
@@ -367,7 +385,8 @@ function isPlan(value: unknown): value is RepeatingPlan {
     resources.length > 0 &&
     resources.every((resource) => isOneOf(resource, RESOURCE_NAMES)) &&
     Number.isSafeInteger(everyMs) &&
-    Number(everyMs) > 0
+    Number(everyMs) > 0 &&
+    Number(everyMs) <= MAXIMUM_EVERY_MS
   );
 }
 

@@ -1,4 +1,12 @@
-import { CancellationScope, CancelledFailure, allHandlersFinished, condition, setHandler } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  CancelledFailure,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import {
   endWrite,
@@ -94,6 +102,8 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
         );
       case 'waitForTurn':
         await condition(() => changed, LOOK_AGAIN, { summary: 'the write before it' });
+        // The one before it may wait for a person for weeks. What is known of this one is in the store.
+        if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeRecord>(input);
         return { next: 'send' };
       case 'decide':
         await tellUndecided(step);

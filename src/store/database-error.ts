@@ -1,0 +1,21 @@
+/** A failed statement carries its parameters, which are records and keys: of those only the driver's code may be told. */
+
+/** SQLSTATE (`53300`) or the network's word (`ECONNREFUSED`). */
+export function databaseCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return databaseCode(error.cause);
+}
+
+/** What may be said of an error in a history or a log, if it is, or was caused by, a failed statement. */
+export function statementFailure(error: unknown): string | undefined {
+  if (!isStatement(error)) return undefined;
+  const code = databaseCode(error);
+  return code === undefined ? 'The store failed' : `The store failed with ${code}`;
+}
+
+/** By what the query builder, or the driver of Postgres, puts into it. */
+function isStatement(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return 'query' in error || ('severity' in error && 'code' in error) || isStatement(error.cause);
+}
