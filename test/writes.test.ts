@@ -3,11 +3,15 @@
  * `WRITES_BULK=1000 npx vitest run test/writes.test.ts -t 'many writes'` is the long mode of the bulk.
  */
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import type { WriteInput } from '../src/client.js';
+import { startTemporalServer } from '../src/embedded/temporal-server.js';
 import { isChild, resourceRow } from '../src/spec/resources.js';
 import type { Collection } from '../src/spec/resources.js';
 import { keysOf } from '../src/spec/table.js';
@@ -22,6 +26,7 @@ import {
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
+import { TIME_SKIPPING_ARGS } from './support/skipping-client.js';
 import { waitFor } from './support/wait.js';
 
 const BULK = z.coerce
@@ -236,29 +241,30 @@ describe('a write of which nobody has said what became of it', () => {
   });
 
   it('keeps those behind it waiting for weeks, in a history that does not grow without end', async () => {
-    const patient = await startHarness({ skipTime: ['started by client'] });
+    // Where a history is long sooner than elsewhere.
+    const dataDir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-writes-'));
+    const extraArgs = [...TIME_SKIPPING_ARGS, '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40'];
+    const server = await startTemporalServer({ dataDir, persistent: false, ui: false, extraArgs, env: process.env });
+    const patient = await startHarness({ skipTime: ['started by client'], temporalAddress: server.address });
     const { connectionId, account } = await patient.connect({ targetSystem: HIDES, records: {} });
     account.fault({ operation: 'createInvoice', answer: { status: 500 } });
     const input = invoice();
     await patient.sync.write(connectionId, input);
     await waitFor('it waits', async () => (await patient.sync.writes({ connectionId, states: ['undecided'] }))[0]);
-    await patient.store.writes.add(
-      { connectionId, operation: input.operation, body: input.body ?? {}, parameters: {}, idempotencyKey: 'later' },
-      'test',
-    );
     const later = { connectionId, idempotencyKey: 'later' };
-    const start = writeRecordStart(later, 'createInvoice', patient.config.MAESN_SYNC_TASK_QUEUE);
-    const { firstExecutionRunId } = await patient.temporal.workflow.start('writeRecord', { ...start, args: [later] });
-    const handle = patient.temporal.workflow.getHandle(writeRecordId(later));
-    await waitFor(
-      'a run of its own goes on',
-      async () => (await handle.describe()).runId !== firstExecutionRunId,
-      90_000,
-    );
+    const write = { ...later, operation: input.operation, body: input.body ?? {}, parameters: {} };
+    await patient.store.writes.add(write, 'test');
+    const { taskQueue } = writeRecordStart(later, input.operation, patient.config.MAESN_SYNC_TASK_QUEUE);
+    const { workflow } = patient.temporal;
+    const handle = await workflow.start('writeRecord', { taskQueue, workflowId: writeRecordId(later), args: [later] });
+    const current = workflow.getHandle(writeRecordId(later));
+    await waitFor('another run goes on', async () => (await current.describe()).runId !== handle.firstExecutionRunId);
     await patient.sync.resolveWrite(connectionId, input.idempotencyKey, { decision: 'abandon' });
     expect(await handle.result()).toMatchObject({ outcome: 'applied' });
     await patient.close();
-  }, 180_000);
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
 
   it('that was decided while Temporal did not answer goes on when somebody tries again', async () => {
     const { connectionId, account } = await connect(HIDES);

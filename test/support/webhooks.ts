@@ -5,7 +5,10 @@ import { createServer, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { text as readText } from 'node:stream/consumers';
 import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
 import type { SandboxAccount, SandboxWebhook } from '../../sandbox/index.js';
+import type { BackendEnv } from '../../src/backend/access.js';
+import { limitBody } from '../../src/backend/body-limits.js';
 import { createWebhookRoutes } from '../../src/backend/webhooks.js';
 import { createTargetSystems } from '../../src/spec/target-systems.js';
 import { webhookKinds } from '../../src/spec/webhook-resources.js';
@@ -32,7 +35,8 @@ export async function startWebhookHarness(options: HarnessOptions = {}): Promise
     ...options,
     overrides: { ...options.overrides, MAESN_SYNC_PUBLIC_URL: `${publicUrl}/` },
   });
-  listener = getRequestListener(createWebhookRoutes(harness.sync).fetch, { overrideGlobalObjects: false });
+  const app = new Hono<BackendEnv>().use(limitBody()).route('/', createWebhookRoutes(harness.sync));
+  listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   return {
     ...harness,
     publicUrl,
