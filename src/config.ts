@@ -220,7 +220,7 @@ export const VARIABLES = {
   }),
   MAESN_SYNC_TOKENS: tokens.optional().meta({
     description:
-      'Bearer tokens of the HTTP API and the page: `name:token,name:token`. Without it, only this machine is served.',
+      'Bearer tokens of the HTTP API and the page: `name:token,name:token`. Without it, only this machine is served; needed with a MAESN_SYNC_PUBLIC_URL.',
   }),
   MAESN_SYNC_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(1_200).meta({
     description: 'How often one caller may ask the HTTP API; more is answered with 429.',

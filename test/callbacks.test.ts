@@ -41,6 +41,18 @@ async function begin(at: TestBackend = backend) {
   return { connectionId, account, loginUrl, state: await stateOf(at, connectionId, account) };
 }
 
+/** A login that was revoked, and a Workflow that does not look for a new one before it reminds. */
+async function untilReminder(at: TestBackend) {
+  const { connectionId, account } = await harness.connect({ records: { items: 3 } });
+  account.revoke();
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  await waitFor('the next look is at the first reminder', async () => {
+    const events = await readEvents(harness.temporal, `reauthorize/${connectionId}`).catch(() => []);
+    return events.some(({ type }) => type === 'TIMER_STARTED');
+  });
+  return { connectionId, account, state: await stateOf(at, connectionId, account) };
+}
+
 /** Where the login page would send somebody who cancels; nobody goes there. */
 async function stateOf(at: TestBackend, connectionId: string, account: SandboxAccount): Promise<string> {
   const { loginUrl } = await authorize(at, connectionId);
@@ -97,14 +109,7 @@ describe('a login', () => {
   });
 
   it('whose end Temporal did not hear of is told when the end user comes back once more', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 3 } });
-    account.revoke();
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await waitFor('the next look is at the first reminder', async () => {
-      const events = await readEvents(harness.temporal, `reauthorize/${connectionId}`).catch(() => []);
-      return events.some(({ type }) => type === 'TIMER_STARTED');
-    });
-    const state = await stateOf(backend, connectionId, account);
+    const { connectionId, account, state } = await untilReminder(backend);
     const url = `${backend.url}/callback/${state}?accountKey=${account.reconnect()}`;
     vi.spyOn(harness.temporal.workflow, 'signalWithStart').mockRejectedValueOnce(new ServiceError('unavailable'));
     expect(await visit(url)).toMatchObject({ status: 503 });
@@ -188,14 +193,7 @@ describe('a login', () => {
   });
 
   it('of the newer kind that Temporal did not hear of is told when the end user comes back', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 3 } });
-    account.revoke();
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await waitFor('the next look is at the first reminder', async () => {
-      const events = await readEvents(harness.temporal, `reauthorize/${connectionId}`).catch(() => []);
-      return events.some(({ type }) => type === 'TIMER_STARTED');
-    });
-    const state = await stateOf(posting, connectionId, account);
+    const { connectionId, account, state } = await untilReminder(posting);
     const body = JSON.stringify({ accountKey: account.reconnect() });
     const post = { method: 'POST', body, headers: { 'content-type': 'application/json' } };
     vi.spyOn(harness.temporal.workflow, 'signalWithStart').mockRejectedValueOnce(new ServiceError('unavailable'));

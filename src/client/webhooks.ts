@@ -31,9 +31,8 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
     const news: boolean[] = [];
     for (const [resource, count] of counts) news.push(await store.webhooks.hint(id, resource, count));
     if (!news.includes(true)) return;
-    const [connection, holds] = await Promise.all([store.connections.find(id), store.holds.list(id)]);
-    // It pulls nothing now, and looks for hints when it goes on: a run takes 10,000 Signals, and this can last for weeks.
-    if (connection?.status !== 'active' || holds.length > 0) return;
+    // While it is held it pulls nothing, and looks for hints when it goes on: a run takes 10,000 Signals, and that can last for weeks.
+    if ((await store.holds.list(id)).length > 0) return;
     const sync = temporal.workflow.getHandle(syncConnectionId(id));
     // Where no sync runs, the next one asks for everything that has changed anyway.
     await ignoreNotRunning(tell(id, () => sync.signal(hintedSignal)));

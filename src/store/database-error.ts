@@ -9,13 +9,13 @@ export function databaseCode(error: unknown): string | undefined {
 
 /** What may be said of an error in a history or a log, if it is, or was caused by, a failed statement. */
 export function statementFailure(error: unknown): string | undefined {
-  if (!isStatement(error)) return undefined;
+  // The driver's own errors say in their other properties which row it was.
+  if (!isOfQuery(error) && !(error instanceof Error && 'severity' in error)) return undefined;
   const code = databaseCode(error);
   return code === undefined ? 'The store failed' : `The store failed with ${code}`;
 }
 
-/** By what the query builder, or the driver of Postgres, puts into it. */
-function isStatement(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return 'query' in error || ('severity' in error && 'code' in error) || isStatement(error.cause);
+/** By what the query builder puts into it. */
+function isOfQuery(error: unknown): boolean {
+  return error instanceof Error && ('query' in error || isOfQuery(error.cause));
 }

@@ -248,10 +248,9 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
 
   async function readHoldsNow(): Promise<void> {
     holdsChanged = false;
-    const wasHeld = state.isHeld;
     state.held(await readHolds({ connectionId }));
-    // Nobody says what webhooks hint at while nothing may be pulled.
-    hinted ||= wasHeld && !state.isHeld;
+    // While it is held, nobody says what webhooks hint at.
+    hinted ||= !state.isHeld;
   }
 
   /** What webhooks have hinted at. What they hint at meanwhile is for the next time: a cycle that is due is not held up. */
@@ -318,7 +317,6 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
             throw await failed(expired(connectionId));
           }
           state.reauthorized();
-          hinted = true;
           // A new key may open more.
           unsupported = await readUnsupported({ connectionId });
           continue;
