@@ -1,4 +1,5 @@
 /** The views: what the store holds as tables with types, whatever the records hold. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -365,6 +366,23 @@ describe('docs/sql.md', () => {
   const examples = [...readFileSync(path.join(ROOT, 'docs/sql.md'), 'utf8').matchAll(/```sql\n([\s\S]*?)```/g)].map(
     ([, text = '']) => text.replaceAll(':connection', quote('CONNECTION')),
   );
+  const readers = examples.splice(0, 1);
+
+  it('gives a reader views, and no table', async () => {
+    const as = (reader: string, table: string) =>
+      harness.query(`do $$ begin set local role ${reader}; perform count(*) from maesn_sync.${table}; end $$`);
+    // Roles are those of the whole server.
+    const reader = `analyst_${randomBytes(4).toString('hex')}`;
+    for (const statement of readers.join('').replaceAll('analyst', reader).split(';\n').filter(Boolean)) {
+      await harness.query(statement);
+    }
+    await as(reader, 'invoices');
+    for (const table of ['connections', 'records', 'bills']) {
+      await expect(as(reader, table)).rejects.toMatchObject({ cause: { code: '42501' } });
+    }
+    await harness.query(`drop owned by ${reader}`);
+    await harness.query(`drop role ${reader}`);
+  });
 
   it('has examples', () => {
     expect(examples.length).toBeGreaterThanOrEqual(3);
