@@ -343,7 +343,12 @@ export function hostAndPort(hostPort: string): { readonly host: string; readonly
   };
 }
 
-/** The same, in a URL. */
+/** Of a URL, as `listen` and `isIP` take it. */
+export function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/** A host and a port, in a URL. */
 export function originOf({ host, port }: { readonly host: string; readonly port: number }): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

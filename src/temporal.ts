@@ -40,12 +40,7 @@ export async function connectClient(
   const { connectionOptions, namespace } = connectOptions(env);
   const connecting = Connection.connect({ ...connectionOptions, connectTimeout: '10 seconds' });
   const connection = await connecting.catch(unreachable(connectionOptions.address));
-  return new Client({
-    connection,
-    namespace,
-    interceptors: { workflow: [...interceptors] },
-    dataConverter: createDataConverter(keys),
-  });
+  return newClient({ connection, namespace, keys, interceptors });
 }
 
 /** The first task of what is started comes with the answer, where the Worker that shares the connection has room for it. */
@@ -60,13 +55,25 @@ export async function connectWorker(
 ): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
-  const client = new Client({
+  const client = newClient({
     connection,
     namespace,
-    interceptors: { workflow: [REQUEST_EAGER_START, ...interceptors] },
-    dataConverter: createDataConverter(keys),
+    keys,
+    interceptors: [REQUEST_EAGER_START, ...interceptors],
   });
   return { connection, client, namespace };
+}
+
+interface NewClientOptions {
+  readonly connection: Connection | NativeConnection;
+  readonly namespace: string;
+  readonly keys: Config['MAESN_SYNC_PAYLOAD_KEYS'];
+  readonly interceptors: readonly WorkflowClientInterceptor[];
+}
+
+function newClient({ connection, namespace, keys, interceptors }: NewClientOptions): Client {
+  const dataConverter = createDataConverter(keys);
+  return new Client({ connection, namespace, dataConverter, interceptors: { workflow: [...interceptors] } });
 }
 
 function unreachable(address: string) {

@@ -17,12 +17,7 @@ import type { Collection } from '../src/spec/resources.js';
 import { keysOf } from '../src/spec/table.js';
 import { WRITE_OPERATIONS, pathParameters, writeRow } from '../src/spec/writes.js';
 import type { WriteRow } from '../src/spec/writes.js';
-import {
-  reauthorizeConnectionId,
-  resolveWriteUpdate,
-  writeRecordId,
-  writeRecordStart,
-} from '../src/workflows/messages.js';
+import { reauthorizeConnectionId, resolveWriteUpdate, writeRecordId } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
@@ -254,10 +249,9 @@ describe('a write of which nobody has said what became of it', () => {
     const later = { connectionId, idempotencyKey: 'later' };
     const write = { ...later, operation: input.operation, body: input.body ?? {}, parameters: {} };
     await patient.store.writes.add(write, 'test');
-    const { taskQueue } = writeRecordStart(later, input.operation, patient.config.MAESN_SYNC_TASK_QUEUE);
-    const { workflow } = patient.temporal;
-    const handle = await workflow.start('writeRecord', { taskQueue, workflowId: writeRecordId(later), args: [later] });
-    const current = workflow.getHandle(writeRecordId(later));
+    const [taskQueue, workflowId] = [patient.config.MAESN_SYNC_TASK_QUEUE, writeRecordId(later)];
+    const handle = await patient.temporal.workflow.start('writeRecord', { taskQueue, workflowId, args: [later] });
+    const current = patient.temporal.workflow.getHandle(workflowId);
     await waitFor('another run goes on', async () => (await current.describe()).runId !== handle.firstExecutionRunId);
     await patient.sync.resolveWrite(connectionId, input.idempotencyKey, { decision: 'abandon' });
     expect(await handle.result()).toMatchObject({ outcome: 'applied' });

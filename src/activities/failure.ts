@@ -6,7 +6,7 @@ import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
 import { deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
-import { databaseCode, statementFailure } from '../store/database-error.js';
+import { databaseCode, statementFailure, storeFailure } from '../store/database-error.js';
 import type { FailureDetails, MetFailure, WalkCounts } from '../workflows/messages.js';
 
 /** What a step knows of itself when it fails. */
@@ -263,7 +263,7 @@ export function isMaesnError(error: unknown): error is MaesnError {
 export function safeReason(error: unknown): string {
   if (!(error instanceof Error)) return 'An unknown error';
   const code = databaseCode(error);
-  if (code !== undefined) return `The store failed with ${code}`;
+  if (code !== undefined) return storeFailure(code);
   return statementFailure(error) ?? `${error.name}: ${error.message.slice(0, 300)}`;
 }
 

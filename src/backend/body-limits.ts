@@ -14,6 +14,7 @@ export const MAX_WRITE_MIB = 25;
 /** Of paths that take more, or less, than all others. */
 const LIMITS: readonly (readonly [RegExp, number])[] = [
   [/^\/connections\/[^/]+\/write(?:s|-batches)$/, MAX_WRITE_MIB * MIB],
+  // Temporal takes messages of at most 4 MiB, which is 5.4 MiB in base64.
   [new RegExp(`^${CODEC_PATH}/`), 8 * MIB],
   [/^\/webhooks\//, MIB],
   [/^\/callback\//, MIB / 16],

@@ -14,7 +14,6 @@ import { toProblem } from './problem.js';
 export const CODEC_PATH = '/codec';
 export const isCodec = (path: string) => path === `${CODEC_PATH}/decode` || path === `${CODEC_PATH}/encode`;
 
-/** Temporal takes messages of at most 4 MiB, which is 5.4 MiB in base64. */
 const MAX_PAYLOADS = 10_000;
 
 /** Payloads in the JSON form of Protocol Buffers. */

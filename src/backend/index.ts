@@ -35,8 +35,8 @@ export interface Backend {
 export async function startBackend(options: StartBackendOptions): Promise<Backend> {
   const { config, store, temporal, logger, orAnyPort = false } = options;
   const tokens = config.MAESN_SYNC_TOKENS ?? [];
-  const { MAESN_SYNC_ADDRESS: address, MAESN_SYNC_PUBLIC_URL: reachedAt } = config;
-  const server = await listen({ address, tokens, publicUrl: reachedAt, orAnyPort });
+  const { MAESN_SYNC_ADDRESS: address, MAESN_SYNC_PUBLIC_URL } = config;
+  const server = await listen({ address, tokens, publicUrl: MAESN_SYNC_PUBLIC_URL, orAnyPort });
   const onError = (error: unknown) => logger.error({ error }, 'The metrics could not be read');
   const metrics = await serveMetrics(config.MAESN_SYNC_METRICS_ADDRESS, { store, onError }).catch(
     async (error: unknown) => {

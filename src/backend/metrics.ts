@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { Gauge, Registry } from 'prom-client';
+import { hostAndPort, originOf } from '../config.js';
 import { METRIC_NAMES, metricRow } from '../spec/metrics.js';
 import type { GaugeName, LabelsOf } from '../spec/metrics.js';
-import { hostAndPort, originOf } from '../config.js';
 import type { Store } from '../store/index.js';
 import { CONNECTION_STATUSES, HOLD_KINDS } from '../store/index.js';
 

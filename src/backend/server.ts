@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { once } from 'node:events';
 import { getRequestListener } from '@hono/node-server';
-import { ConfigError, hostAndPort, originOf } from '../config.js';
+import { ConfigError, hostAndPort, hostOf, originOf } from '../config.js';
 import type { Token } from './access.js';
 import type { BackendApp } from './app.js';
 
@@ -37,7 +37,7 @@ export async function listen({ address, tokens, publicUrl, orAnyPort = false }: 
     );
   }
   // A proxy that goes before it makes everybody one of this machine.
-  if (tokens.length === 0 && publicUrl !== undefined && !LOOPBACK.has(nameOf(publicUrl))) {
+  if (tokens.length === 0 && publicUrl !== undefined && !LOOPBACK.has(hostOf(publicUrl))) {
     throw new ConfigError(
       `The environment is not right:\n  MAESN_SYNC_TOKENS: must be set with MAESN_SYNC_PUBLIC_URL (${publicUrl})`,
     );
@@ -81,10 +81,6 @@ export async function listen({ address, tokens, publicUrl, orAnyPort = false }: 
       clearTimeout(forced);
     },
   };
-}
-
-function nameOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 async function bind(server: Server, host: string, port: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** Is everything there that the environment names, and does it fit together? Changes nothing. */
 import { isIP } from 'node:net';
 import { isPublicAddress } from '../application/public-address.js';
+import { hostOf } from '../config.js';
 import type { Config } from '../config.js';
 import { inspectStore } from '../store/inspect.js';
 import { howToAddSearchAttributes, missingSearchAttributes } from '../search-attributes.js';
@@ -209,8 +210,8 @@ async function checkBackend(ready: () => Promise<Readonly<Record<string, boolean
 
 function checkEvents({ MAESN_SYNC_EVENTS_URL: url, MAESN_SYNC_EVENTS_ALLOW_PRIVATE: allowed }: Config): Finding[] {
   if (url === undefined) return [];
-  const { hostname, protocol } = new URL(url);
-  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  const { protocol } = new URL(url);
+  const host = hostOf(url);
   const inside = host === 'localhost' || (isIP(host) !== 0 && !isPublicAddress(host));
   if (allowed || (!inside && protocol === 'https:')) return [{ what: 'events', result: 'ok', detail: `go to ${host}` }];
   const fix = 'Set MAESN_SYNC_EVENTS_ALLOW_PRIVATE=true if that is meant, or use a public https URL.';

@@ -22,21 +22,21 @@ export function createLogins(context: ClientContext): Logins {
   async function storeKey(id: string, key: string) {
     const stored = await store.connections.storeKey(id, key, actor);
     if (stored === undefined) throw connectionNotFound(id);
-    const connection = await findConnection(context, id);
-    await tellReauthorized(connection);
-    return connection;
+    return tellReauthorized(id);
   }
 
   /** With start: whoever waits is released even if somebody has terminated the Workflow that should do it. */
-  async function tellReauthorized(connection: Connection): Promise<void> {
-    if (connection.status !== 'awaiting_reauthorization') return;
-    await callTemporal(connection.connectionId, () =>
+  async function tellReauthorized(id: string): Promise<Connection> {
+    const connection = await findConnection(context, id);
+    if (connection.status !== 'awaiting_reauthorization') return connection;
+    await callTemporal(id, () =>
       temporal.workflow.signalWithStart('reauthorizeConnection', {
         taskQueue,
         ...reauthorizeConnectionStart(connection, reauthorization),
         signal: reauthorizedSignal,
       }),
     );
+    return connection;
   }
 
   return {
@@ -66,13 +66,13 @@ export function createLogins(context: ClientContext): Logins {
         const welcome = await store.logins.welcome(state);
         if (welcome !== undefined) {
           // When Maesn posted the key, Temporal may not have answered.
-          await tellReauthorized(await findConnection(context, welcome.connectionId));
+          await tellReauthorized(welcome.connectionId);
           return { connectionId: welcome.connectionId, outcome: 'connected' };
         }
       }
       const login = await findLogin(context, state);
       // Whoever comes back a second time may have met a Temporal that did not answer, the first time.
-      if (login.usedAt !== null) await tellReauthorized(await findConnection(context, login.connectionId));
+      if (login.usedAt !== null) await tellReauthorized(login.connectionId);
       const { connectionId: id } = requireOpen(login);
       if (!posted && given === undefined && context.login?.method === 'POST') {
         return { connectionId: id, outcome: 'pending' };
@@ -90,7 +90,7 @@ export function createLogins(context: ClientContext): Logins {
       // Of two callbacks that come at once, one stores its key.
       if ((await store.logins.use(state, { outcome, actor: END_USER, accountKey: key.data })) === undefined)
         throw used();
-      await tellReauthorized(await findConnection(context, id));
+      await tellReauthorized(id);
       return { connectionId: id, outcome: 'connected' };
     },
 

@@ -10,8 +10,11 @@ export function databaseCode(error: unknown): string | undefined {
 /** What may be said of an error in a history or a log, if it is, or was caused by, a failed statement. */
 export function statementFailure(error: unknown): string | undefined {
   // The driver's own errors say in their other properties which row it was.
-  if (!isOfQuery(error) && !(error instanceof Error && 'severity' in error)) return undefined;
-  const code = databaseCode(error);
+  const isStatement = isOfQuery(error) || (error instanceof Error && 'severity' in error);
+  return isStatement ? storeFailure(databaseCode(error)) : undefined;
+}
+
+export function storeFailure(code: string | undefined): string {
   return code === undefined ? 'The store failed' : `The store failed with ${code}`;
 }
 
