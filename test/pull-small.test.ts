@@ -22,7 +22,7 @@ const LARGE = 1_000;
 
 type Connected = Awaited<ReturnType<Harness['connect']>>;
 
-/** After its first cycle, in which nothing is known to be small. */
+/** After its first cycle. */
 async function idle({
   resources = ['customers', 'items'],
   targetSystem = 'sevdesk',
@@ -67,6 +67,29 @@ async function failedActivity(connectionId: string) {
 
 const requestsSince = ({ account }: Connected, at: number) =>
   harness.sandbox.requests.filter(({ account: of }) => of === account.name).slice(at);
+
+describe('the first cycle', () => {
+  it('of little schedules no Activity either', async () => {
+    const { connectionId, account } = await idle();
+    expect(await activities(connectionId)).toEqual(['beginCycle (local)']);
+    await expectSameRecords(harness.store, connectionId, account, ['customers', 'items']);
+  });
+
+  it('leaves what turns out to be large to an Activity, which goes on behind its first page', async () => {
+    const connected = await idle({ resources: ['units', 'items'] });
+    const names = await activities(connected.connectionId);
+    expect(names).toEqual(['beginCycle (local)', 'pullResource', 'pullSmall (local)', 'tellApplication (local)']);
+    const pages = requestsSince(connected, 0).filter(({ resource }) => resource === 'units');
+    // Twice, since nothing tells what has changed meanwhile; none a third time.
+    const ten = Array.from({ length: 10 }, (_, index) => `${index + 1}`);
+    expect(pages.map(({ page }) => page).toSorted()).toEqual([...ten, ...ten].toSorted());
+  });
+
+  it('leaves children to an Activity, however many there are', async () => {
+    const { connectionId } = await idle({ resources: ['invoices', 'invoiceLineItems'] });
+    expect(await activities(connectionId)).toContain('pullResource');
+  });
+});
 
 describe('a cycle', () => {
   it('without news schedules no Activity', async () => {
@@ -184,12 +207,14 @@ describe('a failure within the Workflow Task', () => {
     ]);
   });
 
-  it('that is final is not tried again', async () => {
+  it('that is final is that of an Activity, too, and no request more', async () => {
     const connected = await idle();
+    const before = requestsSince(connected, 0).length;
     connected.account.fault({ resource: 'customers', answer: { status: 400 } });
     const { lastReport } = await again(connected);
     expect(lastReport?.resources).toMatchObject({ customers: { status: 'failed' }, items: { status: 'completed' } });
-    expect(await activities(connected.connectionId)).not.toContain('pullResource');
+    expect(requestsSince(connected, before).map(({ resource }) => resource)).toEqual(['customers', 'items']);
+    expect(await activities(connected.connectionId)).toContain('pullResource');
   });
 
   it('of the store is tried again by an Activity', async () => {
@@ -239,16 +264,16 @@ describe('what takes long', () => {
     });
   });
 
-  it('keeps no more than ten Workflow Tasks of a Worker', async () => {
+  it('keeps no more than twenty Workflow Tasks of a Worker', async () => {
     const { connectionId, account } = await idle();
     const { pullSmall } = createActivities(activityDependencies(harness));
-    account.fault({ resource: 'customers', times: 10, answer: 'hang' });
+    account.fault({ resource: 'customers', times: 20, answer: 'hang' });
     const call = (walkId: string): Promise<SmallPulls> =>
       new MockActivityEnvironment({ isLocal: true }).run(() =>
         pullSmall({ connectionId, resources: ['customers'], walkId }),
       );
-    const pulls = await Promise.all(Array.from({ length: 12 }, (_, n) => call(`walk-${n}`)));
-    expect(pulls.filter(({ failed }) => failed?.type === 'NoResponse')).toHaveLength(10);
+    const pulls = await Promise.all(Array.from({ length: 22 }, (_, n) => call(`walk-${n}`)));
+    expect(pulls.filter(({ failed }) => failed?.met?.details.type === 'NoResponse')).toHaveLength(20);
     const notBegun = { done: false, pages: 0, records: 0, flagged: 0, retries: 0 };
     expect(pulls.flatMap(({ results }) => results.customers ?? [])).toEqual([notBegun, notBegun]);
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRecords } from '../src/maesn/records.js';
+import type { Resource } from '../src/spec/resources.js';
 import { createSealing } from '../src/store/sealing.js';
 import type { Cursor, Store } from '../src/store/index.js';
 import { openPostgres } from '../src/store/database.js';
@@ -175,8 +176,8 @@ describe('a walk', () => {
     const HOUR_MS = 3_600_000;
     const start = Date.parse('2026-11-01T10:00:00Z');
     const after = (hours: number) => new Date(start + hours * HOUR_MS);
-    const small = (connectionId: string, hours: number) =>
-      store.walks.small({ connectionId, maxPages: 5, now: after(hours), fullEveryMs: 24 * HOUR_MS });
+    const small = (connectionId: string, hours: number, resources: Resource[] = ['invoices', 'units']) =>
+      store.walks.small({ connectionId, resources, maxPages: 5, now: after(hours), fullEveryMs: 24 * HOUR_MS });
     /** Of so many pages. */
     const walk = async (id: string, resource: 'invoices' | 'units', hours: number, pages: number) => {
       const of = { connectionId: id, resource, walkId: `run at ${hours}` };
@@ -189,7 +190,7 @@ describe('a walk', () => {
 
     it('where it asks for what has changed: once, and then as long as that was little', async () => {
       const id = await connect();
-      expect(await small(id, 0)).toEqual([]);
+      await walk(id, 'units', 0, 6);
       await walk(id, 'invoices', 0, 100);
       expect(await small(id, 1)).toEqual(['invoices']);
       await walk(id, 'invoices', 1, 6);
@@ -200,14 +201,19 @@ describe('a walk', () => {
       expect(await small(id, 24)).toEqual([]);
     });
 
+    it('the first time, but for children', async () => {
+      const id = await connect();
+      expect(await small(id, 0, ['units', 'invoices', 'invoiceLineItems'])).toEqual(['units', 'invoices']);
+    });
+
     it('where everything is asked for, and that was little', async () => {
       const id = await connect();
       await walk(id, 'units', 0, 6);
-      expect(await small(id, 1)).toEqual([]);
+      expect(await small(id, 1, ['units'])).toEqual([]);
       await walk(id, 'units', 1, 5);
-      expect(await small(id, 2)).toEqual(['units']);
+      expect(await small(id, 2, ['units'])).toEqual(['units']);
       await beginWalk(store, { connectionId: id, resource: 'units', walkId: 'unfinished', now: after(2) });
-      expect(await small(id, 3)).toEqual([]);
+      expect(await small(id, 3, ['units'])).toEqual([]);
     });
   });
 

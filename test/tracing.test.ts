@@ -21,10 +21,10 @@ beforeAll(async () => {
   collector = await startCollector();
   const tracing = await startTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
   const harness = await startHarness({ tracing, overrides: { MAESN_RETRY_TIME_SCALE: '1000' } });
-  const connected = await harness.connect({ records: { items: 5, bills: 5 }, targetSystem: 'xero' });
+  const connected = await harness.connect({ records: { items: 5, bills: 5, invoices: 2 }, targetSystem: 'xero' });
   ({ connectionId } = connected);
   connected.account.fault({ resource: 'bills', request: 1, answer: { status: 400 } });
-  await harness.sync.startSync(connectionId, { resources: ['items', 'bills'] });
+  await harness.sync.startSync(connectionId, { resources: ['items', 'bills', 'invoices', 'invoiceLineItems'] });
   await waitFor('it has ended', async () => (await harness.sync.syncStatus(connectionId)).state === 'Failed');
   secrets = [harness.sandbox.apiKey, connected.account.accountKey];
   await harness.close();
@@ -45,12 +45,15 @@ function ancestry(span: Span): string[] {
 }
 
 describe('a trace', () => {
-  it('leads from the start by the client through Workflow and Activity to the request', () => {
-    const request = named('GET /accounting/items');
+  it.each([
+    ['beginCycle', 'GET /accounting/items'],
+    ['pullResource', 'GET /accounting/invoices/{parent}/lineItems'],
+  ])('leads from the start by the client through Workflow and %s to the request', (activity, name) => {
+    const request = named(name);
     expect(ancestry(request)).toEqual([
-      'GET /accounting/items',
-      'RunActivity:pullResource',
-      'StartActivity:pullResource',
+      name,
+      `RunActivity:${activity}`,
+      `StartActivity:${activity}`,
       'RunWorkflow:syncConnection',
       'StartWorkflow:syncConnection',
     ]);

@@ -107,12 +107,11 @@ export function toUnexpectedFailure(error: unknown, failureCount: number): Appli
 /** A failure as it was, with what is left of its delay. */
 export function metBefore({ message, details }: MetFailure): ApplicationFailure {
   const { type, nextAttemptAt } = details;
-  const leftMs = nextAttemptAt === undefined ? 0 : Date.parse(nextAttemptAt) - Date.now();
+  const about = { type, message, details: [details] };
+  if (nextAttemptAt === undefined) return ApplicationFailure.create({ ...about, nonRetryable: true });
   return ApplicationFailure.create({
-    type,
-    message,
-    details: [details],
-    nextRetryDelay: Math.max(MINIMUM_DELAY_MS, leftMs),
+    ...about,
+    nextRetryDelay: Math.max(MINIMUM_DELAY_MS, Date.parse(nextAttemptAt) - Date.now()),
     category: ApplicationFailureCategory.BENIGN,
   });
 }

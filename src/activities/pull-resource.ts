@@ -32,6 +32,8 @@ import type { NumberedPage, WalkPagesInput } from './walk-pages.js';
 export interface WithinTask {
   /** When it is to end, in milliseconds since 1970. */
   readonly until: number;
+  /** What turns out to have more is not gone on with. */
+  readonly maxPages: number;
   /** How long it may wait for its turn to ask. */
   readonly maxWaitMs: number;
   /** These two are the same for all of the task. */
@@ -49,9 +51,10 @@ export function createPullResource(dependencies: ActivityDependencies) {
     const { connectionId, resource, walkId } = input;
     const { attempt: attemptNumber, base64TaskToken } = activityInfo();
     const until = within?.until ?? Date.now() + options.walkForMs;
-    const hasTime = () => Date.now() < until;
+    const hasTime = () => Date.now() < until && !isLarge;
     const attempt = startAttempt(options, input.before);
     const explain = async (type: string) => (await store.incidents.explaining(connectionId, [type]))?.id;
+    let isLarge = false;
     let keyVersion: number | undefined;
     let walk: WalkCounts | undefined;
     let sender: Sender | undefined;
@@ -108,6 +111,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
           fetch: async (page, signal) => {
             attempt.note({ page, totalPages: walk?.totalPages });
             const fetched = await fetch(page, signal);
+            isLarge ||= (fetched?.totalPages ?? page) > (within?.maxPages ?? Infinity);
             return fetched && parseAhead(resource, fetched);
           },
           save: async (pages, from) => {

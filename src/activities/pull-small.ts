@@ -3,7 +3,6 @@ import type { Resource } from '../spec/resources.js';
 import { isFailureDetails } from '../workflows/messages.js';
 import type { PullResourceResult, PullSmallInput, SmallPullFailure, SmallPulls } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { UNEXPECTED, isFinal } from './failure.js';
 import { createLearnt } from './learn.js';
 import { openForWalk } from './open-connection.js';
 import { NOT_BEGUN } from './pull-resource.js';
@@ -14,8 +13,8 @@ import { toUnsupported } from './read-unsupported.js';
 const SMALL_PAGES = 5;
 /** A Workflow hears nothing while its task is under way. */
 const SMALL_FOR_MS = 2_000;
-/** Of this Worker: each keeps a Workflow Task, and a target system that hangs must not keep them all. */
-const AT_ONCE = 10;
+/** Of this Worker: each keeps a Workflow Task, of which it has 40, and a target system that hangs must not keep them all. */
+const AT_ONCE = 20;
 
 export function createPullSmall(
   dependencies: ActivityDependencies,
@@ -36,7 +35,7 @@ export function createPullSmall(
     opening.catch(() => undefined);
     const [known, small] = await Promise.all([
       store.capabilities.known(connectionId),
-      store.walks.small({ connectionId, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
+      store.walks.small({ connectionId, resources, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
     ]);
     const unsupported = toUnsupported(known.unsupported);
     const learnt = createLearnt(known.offered);
@@ -60,7 +59,7 @@ export function createPullSmall(
       try {
         return await pullResource(
           { connectionId, resource, walkId },
-          { until, maxWaitMs: SMALL_FOR_MS, opening, learnt },
+          { until, maxPages: SMALL_PAGES, maxWaitMs: SMALL_FOR_MS, opening, learnt },
         );
       } finally {
         underWay -= 1;
@@ -72,12 +71,7 @@ export function createPullSmall(
 /** Throws what is none, such as a cancellation. */
 function toSmallPullFailure(resource: Resource, error: unknown): SmallPullFailure {
   if (!(error instanceof ApplicationFailure)) throw error;
+  const { message } = error;
   const details: unknown = error.details?.[0];
-  return {
-    resource,
-    type: error.type ?? UNEXPECTED,
-    message: error.message,
-    isFinal: isFinal(error),
-    details: isFailureDetails(details) ? details : undefined,
-  };
+  return { resource, met: isFailureDetails(details) ? { message, details } : undefined };
 }

@@ -65,6 +65,7 @@ export interface BeginWalkInput extends WalkOf {
 
 export interface SmallWalksInput {
   readonly connectionId: string;
+  readonly resources: readonly Resource[];
   readonly maxPages: number;
   readonly now: Date;
   /** As `begin` takes it. */
@@ -105,8 +106,8 @@ export interface Walks {
   otherParents(of: ChildWalkOf & { readonly parentKey: string; readonly limit: number }): Promise<string[]>;
   list(connectionId: string): Promise<Cursor[]>;
   /**
-   * Resources whose next walk is likely to need no more than `maxPages`: one like the last, which needed no more, or the first
-   * over what has changed.
+   * Those of the resources whose next walk may need no more than `maxPages`: one like the last, which needed no more, the first
+   * over what has changed, or the very first. Of children, that is not: it asks once for each parent.
    */
   small(input: SmallWalksInput): Promise<Resource[]>;
 }
@@ -221,16 +222,20 @@ export function createWalks(db: Database, process: string): Walks {
 
     list,
 
-    async small({ connectionId, maxPages, ...when }) {
+    async small({ connectionId, resources, maxPages, ...when }) {
       const wasOfChanges = isNotNull(cursors.walkSince);
       const isOfChanges = sql`(${since(sql`${cursors.resource} = any (${INCREMENTAL}::text[])`, when)} is not null)`;
-      const isSmall = sql`case when (${wasOfChanges}) = ${isOfChanges} then ${cursors.pages} <= ${maxPages} else ${isOfChanges} end`;
-      const small = await db
-        .select({ resource: cursors.resource })
+      const isLikeTheLast = sql`(${wasOfChanges}) = ${isOfChanges}`;
+      const walked = await db
+        .select({
+          resource: cursors.resource,
+          isSmall: sql<boolean>`${isNotNull(cursors.completedAt)} and
+            case when ${isLikeTheLast} then ${cursors.pages} <= ${maxPages} else ${isOfChanges} end`,
+        })
         .from(cursors)
-        .where(and(eq(cursors.connectionId, connectionId), isNotNull(cursors.completedAt), isSmall))
-        .orderBy(cursors.resource);
-      return small.map(({ resource }) => resource);
+        .where(eq(cursors.connectionId, connectionId));
+      const isSmall = new Map(walked.map((walk) => [walk.resource, walk.isSmall]));
+      return resources.filter((resource) => isSmall.get(resource) ?? !isChild(resource));
     },
   };
 }

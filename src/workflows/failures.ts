@@ -24,12 +24,6 @@ export function causeOf(error: unknown): FailureCause {
   };
 }
 
-/** No attempt would mend it. */
-export function isFinal(error: unknown): boolean {
-  const cause = thrownBy(error);
-  return cause instanceof ApplicationFailure && cause.nonRetryable === true;
-}
-
 /**
  * Whether an Activity ended because it was cancelled. One that fails after that, for whatever reason, is not tried
  * again, and arrives as that failure.

@@ -527,7 +527,7 @@ export interface PullResourceInput extends TriedBefore {
   readonly walkId: string;
   /** The task that holds the next page, when the last call ended while it was running. */
   readonly task?: PullTask | undefined;
-  /** What was met within the Workflow Task, to be tried again: the first attempt fails with it, so that Temporal waits, counts and shows it. */
+  /** What was met within the Workflow Task: the first attempt fails with it, so that Temporal waits, counts and shows it. */
   readonly met?: MetFailure | undefined;
 }
 
@@ -575,11 +575,8 @@ export interface SmallPulls {
 
 export interface SmallPullFailure {
   readonly resource: Resource;
-  readonly type: string;
-  readonly message: string;
-  readonly isFinal: boolean;
   /** Absent where it is no answer of Maesn. */
-  readonly details?: FailureDetails | undefined;
+  readonly met?: MetFailure | undefined;
 }
 
 /** What a target system does not offer, and until when that is believed. Times in ISO 8601. */

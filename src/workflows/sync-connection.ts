@@ -27,7 +27,7 @@ import {
   tellApplication,
 } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
-import { causeOf, endedByCancellation, isFinal } from './failures.js';
+import { causeOf, endedByCancellation } from './failures.js';
 import {
   decideDeletesUpdate,
   hintedSignal,
@@ -40,7 +40,6 @@ import {
 } from './messages.js';
 import type {
   DecideDeletesInput,
-  MetFailure,
   PauseInput,
   PullResourceInput,
   PullResourceResult,
@@ -328,20 +327,12 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     }
   }
 
-  /** As far as one call goes. What is small is tried within the Workflow Task; Temporal tries again what that did not bring to its end. */
+  /** As far as one call goes. What is small is tried within the Workflow Task; what that does not bring to its end, an Activity does. */
   async function pullOnce(from: PullResourceInput, { small, options }: Walk): Promise<PullResourceResult> {
     const { resource } = from;
-    let { task } = from;
-    let met: MetFailure | undefined;
-    try {
-      const result = await small.take(resource);
-      if (result?.done === true || result?.held === true) return result;
-      if (result !== undefined) ({ task } = result);
-    } catch (error) {
-      if (endedByCancellation(error) || isFinal(error)) throw error;
-      const { message, details } = causeOf(error);
-      if (details !== undefined) met = { message, details };
-    }
+    const { result, met } = await small.take(resource);
+    if (result?.done === true || result?.held === true) return result;
+    const { task } = result ?? from;
     const summary = summaryOf(resource);
     return retrying.run((before) =>
       pullResource.executeWithOptions({ summary, ...options }, [
