@@ -48,19 +48,20 @@ const REQUEST_EAGER_START: WorkflowClientInterceptor = {
   startWithDetails: (input, next) => next({ ...input, options: { ...input.options, requestEagerStart: true } }),
 };
 
+interface WorkerSettings extends Settings {
+  readonly TEMPORAL_WORKER_BUILD_ID?: Config['TEMPORAL_WORKER_BUILD_ID'];
+}
+
 /** For a Worker: polls, and its Activities start and signal over the same connection; so does a backend in its process. */
 export async function connectWorker(
-  { env, MAESN_SYNC_PAYLOAD_KEYS: keys }: Settings,
+  { env, MAESN_SYNC_PAYLOAD_KEYS: keys, TEMPORAL_WORKER_BUILD_ID: buildId }: WorkerSettings,
   interceptors: readonly WorkflowClientInterceptor[] = [],
 ): Promise<{ readonly connection: NativeConnection; readonly client: Client; readonly namespace: string }> {
   const { connectionOptions, namespace } = connectOptions(env);
   const connection = await NativeConnection.connect(connectionOptions).catch(unreachable(connectionOptions.address));
-  const client = newClient({
-    connection,
-    namespace,
-    keys,
-    interceptors: [REQUEST_EAGER_START, ...interceptors],
-  });
+  // It would come to this Worker also where its version is not the current one.
+  const eager = buildId === undefined ? [REQUEST_EAGER_START] : [];
+  const client = newClient({ connection, namespace, keys, interceptors: [...eager, ...interceptors] });
   return { connection, client, namespace };
 }
 

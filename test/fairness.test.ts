@@ -55,20 +55,23 @@ describe('one Worker that does one thing at a time', () => {
     await harness.sync.cancelSync(large.connectionId);
   });
 
+  /** What runs one request at a time is nothing for a Workflow Task. */
+  const TO_ACTIVITIES = { records: { items: 1 }, targetSystem: 'abaconnect' };
+
   /**
-   * While the one place is taken, sixty Activities come to wait for one key, and then ten for another. Where the ten come among
-   * all of them, on average, in the order in which they are begun: 5 would be first of all, 65 last.
+   * While the one place is taken, sixty Activities come to wait for one key, and then ten for another. Where the third of the ten
+   * comes among all of them, in the order in which they are begun: from 2 to 62. A queue has partitions, and one may come late.
    */
   async function placeOfTheLater(keyOfTheFirst: string, keyOfTheLater: string): Promise<number> {
     const { temporal, taskQueue } = harness;
-    const blocking = await harness.connect({ records: { items: 1 } });
+    const blocking = await harness.connect(TO_ACTIVITIES);
     blocking.account.fault({ resource: 'items', answer: 'hang' });
     await harness.sync.startSync(blocking.connectionId, { resources: ['items'] });
     await waitFor('the place is taken', () => requestsOf(blocking.account).length > 0);
 
     const ids: string[] = [];
     for (let index = 0; index < 70; index += 1) {
-      const { connectionId } = await harness.connect({ records: { items: 1 } });
+      const { connectionId } = await harness.connect(TO_ACTIVITIES);
       const { workflowId } = await temporal.workflow.start('syncConnection', {
         workflowId: `sync/${connectionId}`,
         taskQueue,
@@ -92,17 +95,17 @@ describe('one Worker that does one thing at a time', () => {
     }
     const order = begun.toSorted((a, b) => a.atMs - b.atMs).map(({ id }) => id);
     const places = ids.slice(60).map((id) => order.indexOf(id));
-    return places.reduce((sum, place) => sum + place, 0) / places.length;
+    return places.toSorted((a, b) => a - b)[2] ?? NaN;
   }
 
   it('takes turns between keys, so that a backlog of one does not hold up another', async () => {
     const place = await placeOfTheLater('large', 'small');
-    expect(place).toBeLessThan(35);
+    expect(place).toBeLessThan(25);
   });
 
   it('lets the later ones wait under one key: this test can tell', async () => {
     const place = await placeOfTheLater('same', 'same');
-    expect(place).toBeGreaterThan(40);
+    expect(place).toBeGreaterThan(25);
   });
 });
 

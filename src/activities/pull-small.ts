@@ -35,7 +35,13 @@ export function createPullSmall(
     opening.catch(() => undefined);
     const [known, small] = await Promise.all([
       store.capabilities.known(connectionId),
-      store.walks.small({ connectionId, resources, maxPages: SMALL_PAGES, now: new Date(), fullEveryMs: options.fullWalkEveryMs }),
+      store.walks.small({
+        connectionId,
+        resources,
+        maxPages: SMALL_PAGES,
+        now: new Date(),
+        fullEveryMs: options.fullWalkEveryMs,
+      }),
     ]);
     const unsupported = toUnsupported(known.unsupported);
     const learnt = createLearnt(known.offered);
