@@ -27,7 +27,8 @@ FROM ${NODE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/* /var/log/*
-ENV NODE_ENV=production NO_COLOR=1
+# Of a Worker; the backend listens at MAESN_SYNC_ADDRESS.
+ENV NODE_ENV=production NO_COLOR=1 MAESN_SYNC_HEALTH_ADDRESS=:8080
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /build/dist dist

@@ -11,6 +11,7 @@ import { startApplication } from '../sandbox/application.js';
 import { startSandbox } from '../sandbox/index.js';
 import { readConfig } from '../src/config.js';
 import { createLogger, installLogger } from '../src/logging.js';
+import { untilStopped } from '../src/cli/process.js';
 import { startService } from '../src/service.js';
 import { openAccount, resources } from './books.js';
 import { askForLogin, signIn } from './end-user.js';
@@ -32,37 +33,45 @@ const demo = defineCommand({
     'log-level': { type: 'string', default: 'error', description: 'Of the Worker: trace, debug, info, warn or error' },
   },
   run: async ({ args }) => {
-    const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-demo-'));
-    const sandbox = await startSandbox({ latencyMs: 10 });
-    const account = openAccount(sandbox);
+    // Ctrl-C ends everything that is open by then, and leaves nothing behind.
+    let isStopped = false;
+    const stopped = untilStopped().then(() => (isStopped = true));
+    const closing: (() => Promise<unknown>)[] = [];
     const progress = createProgress();
-    const application = await startApplication({
-      onEvent: async ({ type, data: { connectionId } }) => {
-        progress.say(`The application is told: ${type}`);
-        if (type !== 'connection.reauthorization_required' || connectionId === undefined) return;
-        const loginUrl = await askForLogin(service.url, connectionId);
-        progress.say(`  and has the customer sign in again: ${loginUrl}`);
-        progress.say(`  The customer reads: ${await signIn(loginUrl, account.name)}`);
-      },
-    });
-    const config = readConfig({
-      // The demo brings everything along, whatever else this machine is set up for.
-      env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '' },
-      overrides: {
-        ...application.overrides,
-        MAESN_API_KEY: sandbox.apiKey,
-        MAESN_BASE_URL: sandbox.url,
-        MAESN_RETRY_TIME_SCALE: String(TIME_SCALE),
-        MAESN_SYNC_DATA_DIR: dir,
-        LOG_LEVEL: args['log-level'],
-        MAESN_SYNC_ADDRESS: '127.0.0.1:0',
-      },
-      sandbox: true,
-    });
-    const logger = createLogger(config);
-    installLogger(logger);
-    const service = await startService({ config, logger, onProgress: (line) => progress.say(line) });
     try {
+      const dir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-demo-'));
+      closing.push(() => rm(dir, { recursive: true, force: true }));
+      const sandbox = await startSandbox({ latencyMs: 10 });
+      closing.push(() => sandbox.close());
+      const account = openAccount(sandbox);
+      const application = await startApplication({
+        onEvent: async ({ type, data: { connectionId } }) => {
+          progress.say(`The application is told: ${type}`);
+          if (type !== 'connection.reauthorization_required' || connectionId === undefined) return;
+          const loginUrl = await askForLogin(service.url, connectionId);
+          progress.say(`  and has the customer sign in again: ${loginUrl}`);
+          progress.say(`  The customer reads: ${await signIn(loginUrl, account.name)}`);
+        },
+      });
+      closing.push(() => application.close());
+      const config = readConfig({
+        // The demo brings everything along, whatever else this machine is set up for.
+        env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '' },
+        overrides: {
+          ...application.overrides,
+          MAESN_API_KEY: sandbox.apiKey,
+          MAESN_BASE_URL: sandbox.url,
+          MAESN_RETRY_TIME_SCALE: String(TIME_SCALE),
+          MAESN_SYNC_DATA_DIR: dir,
+          LOG_LEVEL: args['log-level'],
+          MAESN_SYNC_ADDRESS: '127.0.0.1:0',
+        },
+        sandbox: true,
+      });
+      const logger = createLogger(config);
+      installLogger(logger);
+      const service = await startService({ config, logger, onProgress: (line) => progress.say(line) });
+      closing.push(() => service.stop());
       for (const line of service.description) progress.say(line);
       progress.say(`Backend    ${service.url}/ui`);
       progress.say(`Maesn      ${sandbox.url} (sandbox); the delays of the error guide are divided by ${TIME_SCALE}\n`);
@@ -75,10 +84,14 @@ const demo = defineCommand({
       progress.say(`Started Workflow ${started.workflowId}`);
 
       let status = await service.sync.syncStatus(CONNECTION);
-      while (!['Completed', 'Failed', 'Cancelled', 'Terminated'].includes(status.state)) {
+      while (!isStopped && !['Completed', 'Failed', 'Cancelled', 'Terminated'].includes(status.state)) {
         progress.show(status);
-        await Promise.race([sleep(100), service.running]);
+        await Promise.race([sleep(100), service.running, stopped]);
         status = await service.sync.syncStatus(CONNECTION);
+      }
+      if (isStopped) {
+        process.exitCode = 130;
+        return;
       }
       progress.show(status);
       progress.stop();
@@ -92,17 +105,11 @@ const demo = defineCommand({
         console.log(`Sandbox      ${sandbox.url}/sandbox`);
         console.log(`Page         ${service.url}/ui`);
         console.log('Everything is still running. Press Ctrl-C to stop.');
-        await new Promise((resolve) => {
-          process.once('SIGINT', resolve);
-          process.once('SIGTERM', resolve);
-        });
+        await stopped;
       }
     } finally {
       progress.stop();
-      await service.stop();
-      await application.close();
-      await sandbox.close();
-      await rm(dir, { recursive: true, force: true });
+      for (const close of closing.toReversed()) await close();
     }
   },
 });

@@ -1,6 +1,6 @@
 /** What an orchestrator asks a Worker: is it alive, and can it take work. */
 import { serve } from '@hono/node-server';
-import type { Worker } from '@temporalio/worker';
+import type { State } from '@temporalio/worker';
 import { Hono } from 'hono';
 import { hostAndPort, originOf } from './config.js';
 import type { Store } from './store/index.js';
@@ -10,19 +10,25 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
+export interface Served {
+  /** The Worker's. */
+  readonly state: () => State;
+  readonly store: Store;
+}
+
 /** `address`: `host:port`; `undefined`: nothing is served. */
 export async function serveHealth(
   address: string | undefined,
-  { worker, store }: { readonly worker: Worker; readonly store: Store },
+  { state: readState, store }: Served,
 ): Promise<HealthServer | undefined> {
   if (address === undefined) return undefined;
   const app = new Hono();
   app.get('/healthz', (c) => {
-    const state = worker.getState();
+    const state = readState();
     return c.json({ state }, state === 'FAILED' ? 503 : 200);
   });
   app.get('/readyz', async (c) => {
-    const state = worker.getState();
+    const state = readState();
     const storeAnswers = await store.ping().then(
       () => true,
       () => false,
@@ -38,6 +44,10 @@ export async function serveHealth(
         close: () => new Promise((closed) => server.close(() => closed())),
       }),
     );
-    server.once('error', reject);
+    server.once('error', (error) =>
+      reject(
+        new Error(`MAESN_SYNC_HEALTH_ADDRESS: nothing can listen at ${address}: ${error.message}`, { cause: error }),
+      ),
+    );
   });
 }

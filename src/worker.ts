@@ -145,11 +145,17 @@ export async function runWorker(given: Config, logger: Logger, stopped: Promise<
     const { connection, client, namespace } = await connectWorker(config, tracing?.client);
     try {
       await requireSearchAttributes(connection, namespace);
-      const worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn, tracing });
-      const health = await serveHealth(config.MAESN_SYNC_HEALTH_ADDRESS, { worker, store });
-      logger.info({ namespace, taskQueue: worker.options.taskQueue, health: health?.url }, 'Worker started');
-      await worker.runUntil(stopped);
-      await health?.close();
+      let worker: Worker | undefined;
+      // Before the Worker: one that never runs keeps its connection for ever.
+      const state = () => worker?.getState() ?? 'INITIALIZED';
+      const health = await serveHealth(config.MAESN_SYNC_HEALTH_ADDRESS, { state, store });
+      try {
+        worker = await createSyncWorker({ config, connection, namespace, temporal: client, store, maesn, tracing });
+        logger.info({ namespace, taskQueue: worker.options.taskQueue, health: health?.url }, 'Worker started');
+        await worker.runUntil(stopped);
+      } finally {
+        await health?.close();
+      }
     } finally {
       await connection.close();
       await tracing?.close();

@@ -1,6 +1,7 @@
 /** A connection that keeps failing is asked less often, and as often as before once it is answered. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RESOURCE_NAMES } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
 import { cycleIntervalMs } from '../src/spec/cadence.js';
 import { atCycleEnds } from './support/cycle-ends.js';
@@ -59,6 +60,19 @@ async function hoursAfter(connectionId: string, cycle: number): Promise<number> 
 /** Cycles that the application was told of. */
 const completed = async (connectionId: string) =>
   (await harness.sync.events({ connectionId })).filter(({ type }) => type === 'sync.completed').length;
+
+it('a sync that does not repeat pulls what webhooks have hinted at meanwhile', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
+  account.fault({ resource: 'bills', answer: { status: 429, retryAfter: 3_600 } });
+  const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items', 'bills'] });
+  await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+  account.put('items', { name: 'new' });
+  await harness.store.webhooks.hint(connectionId, 'items', 1);
+  await harness.temporal.workflow.getHandle(workflowId).signal('hinted');
+  await harness.sync.retryNow(connectionId);
+  await harness.temporal.workflow.getHandle(workflowId).result();
+  expect((await harness.store.records.count(connectionId)).items).toBe(6);
+});
 
 it('a sync that does not repeat, asked for while it is under way, does so once', async () => {
   const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
@@ -120,14 +134,29 @@ describe('a repeating sync', () => {
     await harness.sync.cancelSync(connectionId);
   });
 
-  it('that is asked for just when a cycle ends is asked once more', async () => {
-    const { connectionId } = await harness.connect({ records: { items: 5 } });
-    // The first cycle is an Activity's, the second is small.
+  it.each([
+    ['a small one', { items: 5 }],
+    ['one of an Activity', { units: 600 }],
+  ] as const)('that is asked for just when a cycle ends, %s, is asked once more', async (_, records) => {
+    const { connectionId } = await harness.connect({ records });
     const ends = atCycleEnds(harness.store, 2, () => harness.sync.syncNow(connectionId));
-    await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+    await harness.sync.startSync(connectionId, {
+      resources: RESOURCE_NAMES.filter((name) => name in records),
+      every: '1 hour',
+    });
     await idleIn(connectionId, 4);
     ends.restore();
     expect(await completed(connectionId)).toBe(3);
+    await harness.sync.cancelSync(connectionId);
+  });
+
+  it('that is asked for twice, the second time just when the cycle ends, is asked once more', async () => {
+    const { connectionId } = await repeat(['items'], {});
+    await idleIn(connectionId, 2);
+    const ends = atCycleEnds(harness.store, 1, () => harness.sync.syncNow(connectionId));
+    await harness.sync.syncNow(connectionId);
+    await idleIn(connectionId, 4);
+    ends.restore();
     await harness.sync.cancelSync(connectionId);
   });
 
@@ -160,6 +189,21 @@ describe('a sync that runs already, and is started with an interval', () => {
     await harness.sync.syncNow(connectionId);
     expect(await hoursAfter(connectionId, 2)).toBeCloseTo(1 / 6);
     expect(await harness.store.records.count(connectionId)).toEqual({ items: 5, bills: 5 });
+    await harness.sync.cancelSync(connectionId);
+  });
+
+  it('and is asked for while it pulls what was hinted at, is asked at once', async () => {
+    const { connectionId, account } = await repeat(['items'], {});
+    await idleIn(connectionId, 2);
+    account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
+    await harness.store.webhooks.hint(connectionId, 'items', 1);
+    await harness.temporal.workflow.getHandle(`sync/${connectionId}`).signal('hinted');
+    await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    await again(connectionId, ['items', 'bills'], '1 hour');
+    await harness.sync.syncNow(connectionId);
+    await harness.sync.retryNow(connectionId);
+    await idleIn(connectionId, 3);
+    expect(await completed(connectionId)).toBe(2);
     await harness.sync.cancelSync(connectionId);
   });
 

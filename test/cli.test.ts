@@ -84,6 +84,19 @@ describe('a customer', () => {
     expect(await run(['sync', 'status', 'by-command'])).toMatchObject({ code: 3, stdout: '' });
   });
 
+  it('is not connected with other settings than it was added with', async () => {
+    const { connectionId } = await harness.connect({ records: {}, targetSystem: 'xero' });
+    expect(await run(['connect', connectionId, '--target-system', 'xero'])).toMatchObject({ code: 0 });
+    for (const [flag, value, told] of [
+      ['--target-system', 'sevdesk', 'has xero'],
+      ['--company-id', '2', 'has none'],
+    ] as const) {
+      const refused = await run(['connect', connectionId, flag, value]);
+      expect(refused).toMatchObject({ code: 2, stdout: '' });
+      expect(refused.stderr).toContain(`${flag} cannot be changed: ${connectionId} ${told}.`);
+    }
+  });
+
   it('hands a key over by standard input, and it is shown nowhere', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 3 } });
     const handed = await run(['reauthorized', connectionId, '--json'], { stdin: `${account.accountKey}\n` });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -26,6 +26,12 @@ describe('the data folder', () => {
     const folder = await openDataFolder(dir);
     await expect(openDataFolder(dir, 0)).rejects.toThrow('MAESN_SYNC_DATA_DIR');
     await folder.release();
+  });
+
+  it('that is none is told as such', async () => {
+    const file = path.join(dir, 'file');
+    await writeFile(file, '');
+    await expect(openDataFolder(file, 0)).rejects.toThrow(/cannot be written to .*EEXIST.*MAESN_SYNC_DATA_DIR/);
   });
 
   it('is taken over from a process that was killed', async () => {

@@ -6,7 +6,7 @@ import { RESOURCE_NAMES, isChild } from '../src/spec/resources.js';
 import type { Collection } from '../src/spec/resources.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
-import { readEvents } from './support/history.js';
+import { readActivities, readEvents } from './support/history.js';
 import { pauseUpdate } from '../src/workflows/messages.js';
 import { untilIdle } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
@@ -37,6 +37,8 @@ describe('one Worker that does one thing at a time', () => {
 
   const COLLECTIONS = RESOURCE_NAMES.filter((name): name is Collection => !isChild(name));
   const SMALL = 20;
+  /** What runs one request at a time is nothing for a Workflow Task. */
+  const TO_ACTIVITIES = { records: { items: 1 }, targetSystem: 'abaconnect' };
   const requestsOf = ({ name }: SandboxAccount) => harness.sandbox.requests.filter(({ account }) => account === name);
 
   it('gets to twenty small connections before it is half through a large one that came first', async () => {
@@ -44,19 +46,18 @@ describe('one Worker that does one thing at a time', () => {
       records: Object.fromEntries(COLLECTIONS.map((resource) => [resource, 1_000])),
     });
     const small = [];
-    for (let index = 0; index < SMALL; index += 1) small.push(await harness.connect({ records: { items: 10 } }));
+    for (let index = 0; index < SMALL; index += 1) small.push(await harness.connect(TO_ACTIVITIES));
     await harness.sync.startSync(large.connectionId, { resources: COLLECTIONS });
     await waitFor('it is at the large one', () => requestsOf(large.account).length > 0);
     for (const { connectionId } of small) await harness.sync.startSync(connectionId, { resources: ['items'] });
     for (const { connectionId } of small) await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+    const [first] = small;
+    expect(await readActivities(harness.temporal, `sync/${first?.connectionId}`)).toContain('pullResource');
     const { resources } = await harness.sync.syncStatus(large.connectionId);
     const done = Object.values(resources).filter(({ status }) => status === 'completed').length;
     expect(done).toBeLessThan(COLLECTIONS.length / 2);
     await harness.sync.cancelSync(large.connectionId);
   });
-
-  /** What runs one request at a time is nothing for a Workflow Task. */
-  const TO_ACTIVITIES = { records: { items: 1 }, targetSystem: 'abaconnect' };
 
   /**
    * While the one place is taken, sixty Activities come to wait for one key, and then ten for another. Where the third of the ten

@@ -1,6 +1,6 @@
 /** What keeps a connection from running is a set, and each hold is lifted only by whoever may. */
 import { ServiceError } from '@temporalio/client';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { pauseUpdate, resumeUpdate, syncConnectionId } from '../src/workflows/messages.js';
 import type { SyncConnectionStatus } from '../src/workflows/messages.js';
 import { atCycleEnds } from './support/cycle-ends.js';
@@ -30,6 +30,9 @@ const told = (connectionId: string, rounds: number) =>
     const required = (await actionsOf(connectionId)).filter((action) => action.endsWith('reauthorization.required'));
     return required.length === rounds;
   });
+/** Of which the application was told. */
+const startedCycles = async (connectionId: string) =>
+  (await harness.sync.events({ connectionId })).filter(({ type }) => type === 'sync.started').length;
 const requestsOf = (name: string) => harness.sandbox.requests.filter(({ account }) => account === name).length;
 const listsOf = (name: string) =>
   harness.sandbox.requests.filter(({ account, path }) => account === name && path !== '/accounting/profile').length;
@@ -114,8 +117,9 @@ it('is known to an idle sync at once, and its next cycle waits', async () => {
   await waitFor('the Workflow knows', async () => (await inWorkflow(connectionId)).state === 'Paused');
   const asked = requestsOf(account.name);
   await harness.sync.syncNow(connectionId);
-  await untilState(connectionId, 'Paused');
+  await waitFor('the cycle is due', async () => (await inWorkflow(connectionId)).nextCycleAt === undefined);
   expect(requestsOf(account.name)).toBe(asked);
+  expect(await startedCycles(connectionId)).toBe(1);
   await harness.sync.resumeSync(connectionId);
   await waitFor('the cycle was run', () => requestsOf(account.name) > asked);
   await harness.sync.removeConnection(connectionId);
@@ -134,6 +138,58 @@ it('that is placed just when a cycle ends is known to the run that waits for the
   expect(waiting).toMatchObject({ holds: [{ reason: 'audit' }] });
   // Six pages, read twice: nothing tells what has changed meanwhile.
   expect(requestsOf(account.name)).toBe(12);
+  await harness.sync.removeConnection(connectionId);
+});
+
+/** An Update that is about to write its hold, and what lets it. */
+function aboutToPause(connectionId: string) {
+  const { holds } = harness.store;
+  const place = holds.place.bind(holds);
+  let proceed = () => {};
+  const gate = new Promise<void>((resolve) => (proceed = resolve));
+  const placing = vi.spyOn(holds, 'place').mockImplementation(async (hold) => {
+    await gate;
+    return place(hold);
+  });
+  onTestFinished(() => placing.mockRestore());
+  const handle = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
+  const pausing = handle.executeUpdate(pauseUpdate, { args: [{ reason: 'audit' }] });
+  return { pausing, proceed, begun: waitFor('it is being written', () => placing.mock.calls.length > 0) };
+}
+
+it('that is being placed when a cycle ends is known to the run that waits for the next', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
+  await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+  await waitFor('it waits', async () => (await statusOf(connectionId)).retry);
+  const { pausing, proceed, begun } = aboutToPause(connectionId);
+  await begun;
+  await harness.sync.retryNow(connectionId);
+  await waitFor('the cycle is told to be over', async () =>
+    (await harness.sync.events({ connectionId })).some(({ type }) => type === 'sync.completed'),
+  );
+  proceed();
+  expect(await pausing).toMatchObject({ state: 'Paused' });
+  await waitFor('the next run knows', async () => {
+    const { cycle, state } = await inWorkflow(connectionId);
+    return cycle === 2 && state === 'Paused';
+  });
+  await harness.sync.removeConnection(connectionId);
+});
+
+it('that is being placed when an idle sync is planned anew is known to the run that has the new plan', async () => {
+  const { connectionId } = await harness.connect({ records: { items: 5 } });
+  await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
+  await untilState(connectionId, 'Idle');
+  const { pausing, proceed, begun } = aboutToPause(connectionId);
+  await begun;
+  await harness.sync.startSync(connectionId, { resources: ['items', 'bills'], every: '2 hours' });
+  proceed();
+  expect(await pausing).toMatchObject({ state: 'Paused' });
+  await waitFor('the next run knows', async () => {
+    const { resources, state } = await inWorkflow(connectionId);
+    return Object.keys(resources).length === 2 && state === 'Paused';
+  });
   await harness.sync.removeConnection(connectionId);
 });
 

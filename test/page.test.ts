@@ -1,7 +1,7 @@
 /** The page, in a real browser: what people see and press. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
-import { startTestBackend } from './support/backend.js';
+import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { startBrowser } from './support/browser.js';
 import type { TestBrowser } from './support/browser.js';
@@ -75,7 +75,7 @@ describe('the page', () => {
     const { page, complaints } = await browser.open();
     const { connectionId, account } = await harness.connect({ records: { items: 300 }, targetSystem: 'quickbooks' });
     const downstreamErrors = [{ code: 'ThrottleExceeded', message: 'Too many requests in this minute' }];
-    account.fault({ resource: 'items', page: 2, answer: { status: 429, retryAfter: 192, downstreamErrors } });
+    account.fault({ resource: 'items', page: 2, answer: { status: 429, retryAfter: 230, downstreamErrors } });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await page.goto(urlOf(connectionId));
     await sees(page, /429 from quickbooks, first time in a row, at items page 2; next attempt in/);
@@ -245,10 +245,41 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('asks again for what stands beside the button, also after the list has changed', async () => {
+    const { page } = await browser.open();
+    const { connectionId, account } = await harness.connect({ records: { customers: 5, items: 5 } });
+    for (const resource of ['goodsReceipts', 'offers'] as const)
+      account.fault({ resource, times: Infinity, answer: { status: 404 } });
+    await harness.sync.startSync(connectionId, { resources: ['customers', 'goodsReceipts', 'offers'] });
+    await page.goto(urlOf(connectionId));
+    const inRow = (resource: string) => page.locator('tr', { hasText: resource }).locator('input[name=resource]');
+    await inRow('offers').waitFor({ state: 'attached' });
+    await harness.sync.startSync(connectionId, { resources: ['customers', 'items', 'goodsReceipts'] });
+    await inRow('offers').waitFor({ state: 'detached' });
+    expect(await inRow('goodsReceipts').inputValue()).toBe('goodsReceipts');
+  });
+
+  it.each([
+    [50, 0],
+    [51, 1],
+  ])('leads on from %d records only where there are more', async (items, links) => {
+    const { page } = await browser.open();
+    const { connectionId } = await harness.connect({ records: { items } });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+    await page.goto(`${urlOf(connectionId)}/records/items`);
+    expect(await page.locator('details.record').count()).toBe(50);
+    expect(await page.getByRole('link', { name: 'More records' }).count()).toBe(links);
+  });
+
   it('of a connection that is not there says so', async () => {
     const answer = await backend.ask('GET', '/ui/connections/nobody', undefined, { authorization: '' });
     expect(answer).toMatchObject({ status: 404 });
     expect(answer.body).toContain('There is no connection nobody.');
+    expect(answer.body).toContain('<h1>Connection not found</h1>');
+    const wrong = await backend.ask('GET', '/ui/connections/nobody/records/nonsense', undefined, { authorization: '' });
+    expect(wrong).toMatchObject({ status: 400 });
+    expect(wrong.body).toContain('<h1>Invalid input</h1>');
   });
 
   it('says when it has lost maesn-sync, and finds it again', async () => {
@@ -286,6 +317,20 @@ it('a complaint of the browser is heard', async () => {
   );
   await waitFor('the policy complains', () => complaints.some((text) => text.includes('Content Security Policy')));
   expect(await page.title()).toBe('Connections · maesn-sync');
+});
+
+it('whose session has ended leads to where one signs in', async () => {
+  const { page } = await browser.open();
+  const first = await startTestBackend(harness);
+  await page.goto(`${first.url}/ui`);
+  await page.getByLabel('Token').fill(TEST_TOKEN);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.badge').first().waitFor();
+  await page.context().clearCookies();
+  await first.close();
+  const again = await startTestBackend(harness, { MAESN_SYNC_ADDRESS: new URL(first.url).host });
+  await page.getByLabel('Token').waitFor();
+  await again.close();
 });
 
 it('with tokens, the page asks for one first', async () => {

@@ -189,11 +189,22 @@ it('“retry now” changes when the next attempt is made, and neither the page 
 it.each([[undefined], ['TooManyRequests'], [{}], [{ type: 'x'.repeat(600), failures: 3, since: 'now' }], [[3]]])(
   'a stranger’s Signal %j changes nothing',
   async (payload) => {
-    const id = await start((account) => account.fault({ request: 1, answer: 'hang' }));
+    // Of what hangs within a Workflow Task, nothing would be heard at all.
+    const id = await start((account) => {
+      account.fault({ request: 1, answer: RATE_LIMIT });
+      account.fault({ request: 2, answer: 'hang' });
+    });
     const handle = harness.temporal.workflow.getHandle(syncConnectionId(id));
+    await waitFor('the second attempt hangs', async () => {
+      const { pendingActivities } = (await handle.describe()).raw;
+      return pendingActivities?.[0]?.attempt === 2 && pendingActivities[0].lastHeartbeatTime;
+    });
+    const state = async () => (await handle.query<{ state: string }>('status')).state;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what anybody can send
     await handle.signal(retryingSignal, payload as never);
-    expect(await handle.query<{ state: string }>('status')).toMatchObject({ state: 'Syncing' });
+    expect(await state()).toBe('Syncing');
+    await handle.signal(retryingSignal, { type: 'TooManyRequests', failures: 3, since: new Date().toISOString() });
+    expect(await state()).toBe('Retrying');
     await harness.sync.removeConnection(id);
   },
 );

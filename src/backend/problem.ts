@@ -83,7 +83,7 @@ export function errorToProblem(c: Context, error: unknown): Response | undefined
 }
 
 /** `ConnectionNotFound` -> `Connection not found` */
-function toTitle(code: string): string {
+export function toTitle(code: string): string {
   const words = code.replace(/(?!^)[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,4 +1,5 @@
 /** The HTTP API of a running backend, as the commands call it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import {
   connection,
@@ -197,4 +198,16 @@ function ofWrite(id: string, key: string): string {
     );
   }
   return `${of(id)}/writes/${encodeURIComponent(key)}`;
+}
+
+/** Whoever asks too often is told when to ask again. */
+export async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.retryAfterMs === undefined) throw error;
+      await sleep(error.retryAfterMs);
+    }
+  }
 }

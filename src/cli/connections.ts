@@ -1,7 +1,9 @@
 /** Connections and what is kept of them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand } from 'citty';
-import { API_ARGS, createApi } from './api.js';
+import type { z } from 'zod';
+import type { connection } from '../backend/schemas.js';
+import { API_ARGS, createApi, patiently } from './api.js';
 import { printJson, printTable, readSecret } from './output.js';
 import { CommandError, command, say } from './process.js';
 
@@ -31,6 +33,7 @@ export const connect = command({
       if (error instanceof CommandError && error.exitCode === 3) return undefined;
       throw error;
     });
+    if (known !== undefined) refuseOther(args, known);
     const before =
       known ??
       (await api.addConnection({
@@ -68,6 +71,24 @@ export const connect = command({
 
 function given(name: string, value: string | undefined): Record<string, string> {
   return value === undefined ? {} : { [name]: value };
+}
+
+/** What a connection was made with stays as it is. */
+function refuseOther(args: Readonly<Record<string, unknown>>, known: z.output<typeof connection>): void {
+  const is = {
+    'target-system': known.targetSystem,
+    'company-id': known.companyId,
+    'environment-name': known.environmentName,
+    'fiscal-year-start-date': known.fiscalYearStartDate,
+  };
+  for (const [name, value] of Object.entries(is)) {
+    if (args[name] === undefined || args[name] === value) continue;
+    const now = value === null ? 'has none' : `has ${value}`;
+    throw new CommandError(
+      `--${name} cannot be changed: ${known.connectionId} ${now}. Add another connection, or remove this one first.`,
+      2,
+    );
+  }
 }
 
 function requireTargetSystem(name: string | undefined): string {
@@ -145,7 +166,7 @@ export const records = command({
     resource: { type: 'positional', description: 'invoices, customers, ...', required: true },
     key: { type: 'positional', description: 'One record only', required: false },
     after: { type: 'string', description: 'From behind this key' },
-    limit: { type: 'string', description: 'At most 1000. Default: 100' },
+    limit: { type: 'string', description: 'Of a page: at most 1000. Default: 100, with --all 1000' },
     'modified-since': { type: 'string', description: 'ISO 8601, with a time zone' },
     'include-deleted': { type: 'boolean', description: 'Also what the target system does not hold any more' },
     all: { type: 'boolean', description: 'Page after page, to the end' },
@@ -156,13 +177,13 @@ export const records = command({
     const { id: of, resource, key } = args;
     if (key !== undefined) return printJson(await api.record(of, resource, key));
     const query = {
-      limit: args.limit,
+      limit: args.limit ?? (args.all === true ? '1000' : undefined),
       modifiedSince: args['modified-since'],
       includeDeleted: args['include-deleted'] === true ? 'true' : undefined,
     };
     let { after } = args;
     do {
-      const page = await api.records(of, resource, { ...query, after });
+      const page = await patiently(() => api.records(of, resource, { ...query, after }));
       for (const item of page.items) say(JSON.stringify(item));
       after = page.next;
     } while (args.all === true && after !== undefined);

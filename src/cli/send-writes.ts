@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { write, writeStatus } from '../backend/schemas.js';
 import { naturalKeyOf, writeSubject } from '../spec/writes.js';
-import { Refusal } from './api.js';
+import { Refusal, patiently } from './api.js';
 import type { Api } from './api.js';
 import type { Entry } from './write-file.js';
 
@@ -107,16 +107,4 @@ async function forEach<Item>(items: readonly Item[], act: (item: Item) => Promis
     for (const item of queue) await act(item);
   });
   await Promise.all(workers);
-}
-
-/** Whoever asks too often is told when to ask again. */
-async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.retryAfterMs === undefined) throw error;
-      await sleep(error.retryAfterMs);
-    }
-  }
 }

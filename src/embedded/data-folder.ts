@@ -1,6 +1,6 @@
 /** The folder in which one machine keeps everything: PGlite, the Temporal server's database, the sealing key. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { lock } from 'proper-lockfile';
 
@@ -19,7 +19,13 @@ const WAIT_FOR_LOCK_S = 15;
 
 /** Opens the folder for this process alone: PGlite's files do not stand two. */
 export async function openDataFolder(dir: string, waitForLockS = WAIT_FOR_LOCK_S): Promise<DataFolder> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const another = 'set MAESN_SYNC_DATA_DIR to another folder';
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await access(dir, constants.W_OK);
+  } catch (error) {
+    throw new Error(`${dir} cannot be written to (${String(error)}); ${another}`, { cause: error });
+  }
   const release = await lock(dir, {
     lockfilePath: path.join(dir, 'lock'),
     stale: STALE_LOCK_MS,
@@ -28,9 +34,7 @@ export async function openDataFolder(dir: string, waitForLockS = WAIT_FOR_LOCK_S
     // A laptop that slept or an event loop that stalled missed its update; that is not a second process.
     onCompromised: () => undefined,
   }).catch((error: unknown) => {
-    throw new Error(`${dir} is in use by another maesn-sync; stop it, or set MAESN_SYNC_DATA_DIR to another folder`, {
-      cause: error,
-    });
+    throw new Error(`${dir} is in use by another maesn-sync; stop it, or ${another}`, { cause: error });
   });
   return {
     dir,

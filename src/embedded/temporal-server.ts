@@ -85,7 +85,12 @@ async function startOnce(binary: TemporalBinary, options: TemporalServerOptions)
       const said = (await readFile(logFile, 'utf8')).trim().slice(-2_000) || 'it said nothing';
       throw new Error(`The Temporal dev server (${binary.path}) ${problem}: ${said}`);
     }
-    await addTo(address);
+    try {
+      await addTo(address);
+    } catch (error) {
+      await server.end();
+      throw error;
+    }
     server.unref();
     return {
       address,

@@ -228,6 +228,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       if (holdsChanged) await readHoldsNow();
       if (hinted && !state.isHeld) await pullHinted();
+      if (asks > 0) continue;
       const isDone = replanned !== undefined || workflowInfo().continueAsNewSuggested;
       // What they are about to change, the next run must know.
       if (isDone && !allHandlersFinished()) {

@@ -93,7 +93,7 @@ function showJournal(entries: readonly JournalEntry[]): Markup {
   return html`
     <section class="card" aria-labelledby="journal">
       <h2 id="journal">Journal</h2>
-      <ol class="log">
+      <ol class="log" tabindex="0" aria-labelledby="journal">
         ${entries.map(
           ({ at, actor, action, detail }) =>
             html`<li>
@@ -111,7 +111,7 @@ function showEvents(events: readonly Event[]): Markup | '' {
   return html`
     <section class="card" aria-labelledby="events">
       <h2 id="events">Told to your application</h2>
-      <ol class="log">
+      <ol class="log" tabindex="0" aria-labelledby="events">
         ${events.map(({ createdAt, type, deliveredAt, attempts, lastError, incidentId }) => {
           const tried = attempts === 0 ? 'not delivered' : `tried ${attempts} times: it ${lastError ?? ''}`;
           const waiting = incidentId === null ? tried : `not delivered: told as incident ${incidentId}`;

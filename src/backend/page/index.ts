@@ -3,13 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Hono } from 'hono';
 import type { Context } from 'hono';
-import { raw } from 'hono/html';
+import { html, raw } from 'hono/html';
 import { MaesnSyncError } from '../../client.js';
 import { parseInput } from '../../client/errors.js';
 import { resourceName } from '../../client/inputs.js';
 import type { MaesnSync, Resolution, StartSyncOptions } from '../../client.js';
 import type { BackendEnv } from '../access.js';
-import { PROBLEM_STATUSES } from '../problem.js';
+import { PROBLEM_STATUSES, toTitle } from '../problem.js';
 import { showConnection } from './connection.js';
 import { toPage } from './layout.js';
 import type { PageOptions } from './layout.js';
@@ -123,7 +123,7 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
   app.get('/ui/connections/:id/records/:resource', async (c) => {
     const { id, resource } = c.req.param();
     const records = await clientOf(c).records(id, parseInput(resourceName, resource), {
-      limit: RECORDS_A_PAGE,
+      limit: RECORDS_A_PAGE + 1,
       afterKey: c.req.query('after'),
       includeDeleted: true,
     });
@@ -186,8 +186,9 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
   });
 
   app.onError((error, c) => {
-    const told = refusal(error);
-    return toPage(c, { title: 'Not found', live: raw(''), signedIn: secured, ...told });
+    if (!(error instanceof MaesnSyncError)) throw error;
+    const title = toTitle(error.code);
+    return toPage(c, { title, live: html`<h1>${title}</h1>`, signedIn: secured, ...refusal(error) });
   });
 
   return { app, close: () => live.close() };
@@ -226,7 +227,7 @@ function toStartOptions({
 
 async function renderList(sync: MaesnSync, after: string | undefined): Promise<string> {
   const [statuses, incidents, undecided] = await Promise.all([
-    sync.overview({ limit: PAGE_SIZE, afterId: after }),
+    sync.overview({ limit: PAGE_SIZE + 1, afterId: after }),
     sync.incidents({ open: true }),
     sync.writes({ states: ['undecided'], limit: UNDECIDED_COUNTED }),
   ]);

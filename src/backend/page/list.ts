@@ -9,6 +9,7 @@ import { showUndecided } from './writes.js';
 export const PAGE_SIZE = 50;
 
 export interface ListPage {
+  /** Up to `PAGE_SIZE`, and one more where others follow. */
   readonly statuses: readonly SyncStatus[];
   /** Those that are open. */
   readonly incidents: readonly Incident[];
@@ -22,14 +23,15 @@ export function showList({ statuses, incidents, undecided }: ListPage, now: Date
       There is no connection yet. Add one below, or with <code>POST /connections</code>.
     </p>`;
   }
-  const [last] = statuses.slice(-1);
+  const shown = statuses.slice(0, PAGE_SIZE);
+  const last = shown.at(-1);
   return html`
     ${showIncidents(incidents, now)} ${showUndecided(undecided)}
     <ul class="connections">
-      ${statuses.map((status) => showRow(status, now))}
+      ${shown.map((status) => showRow(status, now))}
     </ul>
     ${
-      statuses.length === PAGE_SIZE && last !== undefined
+      statuses.length > shown.length && last !== undefined
         ? html`<p><a href="/ui?after=${encodeURIComponent(last.connection.connectionId)}">More connections</a></p>`
         : ''
     }

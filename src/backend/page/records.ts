@@ -8,20 +8,22 @@ export const RECORDS_A_PAGE = 50;
 export interface RecordsPage {
   readonly connectionId: string;
   readonly resource: string;
+  /** Up to `RECORDS_A_PAGE`, and one more where others follow. */
   readonly records: readonly StoredRecord[];
 }
 
 /** What the store holds of a resource, in order of key. */
 export function showRecords({ connectionId, resource, records }: RecordsPage, now: Date): Markup {
   const path = `/ui/connections/${connectionId}`;
-  const last = records.at(-1);
+  const shown = records.slice(0, RECORDS_A_PAGE);
+  const last = shown.at(-1);
   return html`
     <section class="card" aria-labelledby="records">
       <h1 id="records">
         ${resource} <span class="quiet">of <a href="${path}">${connectionId}</a></span>
       </h1>
-      ${records.length === 0 ? html`<p class="empty">There are no records here.</p>` : ''}
-      ${records.map(
+      ${shown.length === 0 ? html`<p class="empty">There are no records here.</p>` : ''}
+      ${shown.map(
         ({ key, record, modifiedAt, syncedAt, problems, deletedAt }) => html`
           <details class="record">
             <summary>
@@ -38,7 +40,7 @@ export function showRecords({ connectionId, resource, records }: RecordsPage, no
         `,
       )}
       ${
-        records.length === RECORDS_A_PAGE && last !== undefined
+        records.length > shown.length && last !== undefined
           ? html`<p><a href="${path}/records/${resource}?after=${encodeURIComponent(last.key)}">More records</a></p>`
           : ''
       }

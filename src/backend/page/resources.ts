@@ -50,7 +50,7 @@ function showResource(sync: SyncStatus, name: Resource, report: ResourceReport |
       : html`<progress value="${pages}" max="${Math.max(1, totalPages)}" aria-label="${name}"></progress> ${pages} of
           ${totalPages}`;
   return html`
-    <tr>
+    <tr id="resource-${name}">
       <th scope="row"><a href="/ui/connections/${connectionId}/records/${name}">${name}</a></th>
       <td>${status === 'waiting' || status === 'unsupported' ? showOffer(sync, name, status) : status}</td>
       <td class="progress">${progress}</td>

@@ -30,8 +30,17 @@ function countDown() {
 /** What somebody has opened or is writing stays as it is. */
 const callbacks = {
   beforeAttributeUpdated: (name, node) => !(node.localName === 'details' && name === 'open'),
-  beforeNodeMorphed: (node) => !(node.localName === 'input'),
+  beforeNodeMorphed: (node) => !(node.localName === 'input' && node.type !== 'hidden'),
 };
+
+/** Where one must sign in first, the server leads there. */
+async function isSignedOut() {
+  try {
+    return (await fetch(location.pathname, { redirect: 'manual' })).type === 'opaqueredirect';
+  } catch {
+    return false;
+  }
+}
 
 /** The server says something every 15 seconds; three times nothing is a line that is dead. */
 const SILENCE_MS = 45_000;
@@ -39,11 +48,12 @@ const SILENCE_MS = 45_000;
 function listen(url) {
   const stream = new EventSource(url);
   let silence;
-  const again = () => {
+  const again = async () => {
     clearTimeout(silence);
     stream.close();
     lost.hidden = false;
-    setTimeout(() => listen(url), 3000);
+    if (await isSignedOut()) location.reload();
+    else setTimeout(() => listen(url), 3000);
   };
   const heard = (isStale) => {
     lost.hidden = !isStale;
