@@ -1,6 +1,6 @@
 /** What is small is pulled within the Workflow Task; what that does not bring to its end, an Activity does, as the error guide says. */
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createActivities } from '../src/activities/index.js';
 import type { Resource } from '../src/spec/resources.js';
 import type { SmallPulls, SyncConnectionStatus } from '../src/workflows/messages.js';
@@ -234,6 +234,37 @@ describe('a failure within the Workflow Task', () => {
   });
 });
 
+describe('a store that fails', () => {
+  const failing = (times: number, after = 0) => {
+    const { walks } = harness.store;
+    const small = walks.small.bind(walks);
+    let calls = 0;
+    const reading = vi.spyOn(walks, 'small').mockImplementation(async (input) => {
+      calls += 1;
+      if (calls > after && calls <= after + times) throw new Error('the store is away');
+      return small(input);
+    });
+    onTestFinished(() => reading.mockRestore());
+  };
+
+  it('behind what was large leaves the rest to Activities', async () => {
+    failing(1, 1);
+    const { connectionId } = await idle({ resources: ['units', 'items'] });
+    expect((await inCycle(connectionId, 2, () => true)).lastReport?.resources).toMatchObject({
+      units: { status: 'completed' },
+      items: { status: 'completed' },
+    });
+    expect((await activities(connectionId)).filter((name) => name === 'pullResource')).toHaveLength(2);
+  });
+
+  it('at the begin of a cycle is asked again, and the application is told once', async () => {
+    failing(1);
+    const { connectionId } = await idle();
+    const told = (await harness.sync.events({ connectionId })).map(({ type }) => type);
+    expect(told).toEqual(['sync.started', 'sync.completed']);
+  });
+});
+
 /** In its second cycle, at its first request. */
 async function hanging(): Promise<string> {
   const connected = await idle();
@@ -262,6 +293,35 @@ describe('what takes long', () => {
       customers: { status: 'completed' },
       items: { status: 'completed' },
     });
+  });
+
+  it('is ended by a hold, and by whoever cancels the sync, once Temporal tells the Worker', async () => {
+    // The Workflow hears of it with the next heartbeat of its task, after eight seconds.
+    const slow = await startHarness({ overrides: { MAESN_TIMEOUT: '1 minute' } });
+    try {
+      const start = async () => {
+        const { connectionId, account } = await slow.connect({ records: { customers: 5 } });
+        account.fault({ resource: 'customers', answer: 'hang' });
+        await slow.sync.startSync(connectionId, { resources: ['customers'] });
+        return connectionId;
+      };
+      const [held, cancelled] = [await start(), await start()];
+      await waitFor('both hang', () => slow.sandbox.requests.length >= 2);
+      await slow.sync.pauseSync(held, { reason: 'to be seen' });
+      await slow.sync.cancelSync(cancelled);
+      const handle = slow.temporal.workflow.getHandle(`sync/${held}`);
+      await waitFor('it is paused', async () => {
+        const { state } = await handle.query<SyncConnectionStatus>('status');
+        return state === 'Paused';
+      });
+      await expect(slow.temporal.workflow.getHandle(`sync/${cancelled}`).result()).rejects.toThrow('cancelled');
+      for (const id of [held, cancelled])
+        expect(await readActivities(slow.temporal, `sync/${id}`)).not.toContain('pullResource');
+      await slow.sync.resumeSync(held);
+      await handle.result();
+    } finally {
+      await slow.close();
+    }
   });
 
   it('keeps no more than twenty Workflow Tasks of a Worker', async () => {
