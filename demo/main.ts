@@ -34,8 +34,8 @@ const demo = defineCommand({
   },
   run: async ({ args }) => {
     // Ctrl-C ends everything that is open by then, and leaves nothing behind.
-    let isStopped = false;
-    const stopped = untilStopped().then(() => (isStopped = true));
+    const stopping = new AbortController();
+    const stopped = untilStopped().then(() => stopping.abort());
     const closing: (() => Promise<unknown>)[] = [];
     const progress = createProgress();
     try {
@@ -84,12 +84,12 @@ const demo = defineCommand({
       progress.say(`Started Workflow ${started.workflowId}`);
 
       let status = await service.sync.syncStatus(CONNECTION);
-      while (!isStopped && !['Completed', 'Failed', 'Cancelled', 'Terminated'].includes(status.state)) {
+      while (!stopping.signal.aborted && !['Completed', 'Failed', 'Cancelled', 'Terminated'].includes(status.state)) {
         progress.show(status);
         await Promise.race([sleep(100), service.running, stopped]);
         status = await service.sync.syncStatus(CONNECTION);
       }
-      if (isStopped) {
+      if (stopping.signal.aborted) {
         process.exitCode = 130;
         return;
       }

@@ -157,6 +157,7 @@ describe('a repeating sync', () => {
     await harness.sync.syncNow(connectionId);
     await idleIn(connectionId, 4);
     ends.restore();
+    expect(await completed(connectionId)).toBe(3);
     await harness.sync.cancelSync(connectionId);
   });
 

@@ -331,6 +331,7 @@ it('whose session has ended leads to where one signs in', async () => {
   await first.close();
   const again = await startTestBackend(harness, { MAESN_SYNC_ADDRESS: new URL(first.url).host });
   await page.getByLabel('Token').waitFor();
+  expect(new URL(page.url()).pathname).toBe('/sign-in');
   await again.close();
 });
 

@@ -48,12 +48,11 @@ const SILENCE_MS = 45_000;
 function listen(url) {
   const stream = new EventSource(url);
   let silence;
-  const again = async () => {
+  const again = () => {
     clearTimeout(silence);
     stream.close();
     lost.hidden = false;
-    if (await isSignedOut()) location.reload();
-    else setTimeout(() => listen(url), 3000);
+    setTimeout(() => void listenAgain(url), 3000);
   };
   const heard = (isStale) => {
     lost.hidden = !isStale;
@@ -69,6 +68,11 @@ function listen(url) {
     Idiomorph.morph(live, data, { morphStyle: 'innerHTML', callbacks });
     countDown();
   });
+}
+
+async function listenAgain(url) {
+  if (await isSignedOut()) location.reload();
+  else listen(url);
 }
 
 if (live?.dataset.stream) listen(live.dataset.stream);
