@@ -212,8 +212,11 @@ describe('a login', () => {
     await harness.query(
       `alter table maesn_sync.connections add constraint no_more check (key_version <= ${before}) not valid`,
     );
-    expect((await visit(url)).status).toBe(500);
-    await harness.query('alter table maesn_sync.connections drop constraint no_more');
+    try {
+      expect((await visit(url)).status).toBe(500);
+    } finally {
+      await harness.query('alter table maesn_sync.connections drop constraint no_more');
+    }
     expect(await visit(url)).toMatchObject({ status: 200 });
     expect(await keyVersion()).toBe(before + 1);
   });

@@ -1,6 +1,6 @@
 /** Events out: nothing is lost, nothing overtakes, whatever happens to the receiver and to the Worker. */
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import { createActivities } from '../src/activities/index.js';
 import { createTell } from '../src/activities/tell-application.js';
@@ -32,7 +32,19 @@ afterAll(async () => {
   await harness.close();
   await receiver.close();
 });
-afterEach(() => receiver.answer(204));
+// A test that has failed leaves nothing broken for the next one.
+afterEach(async () => {
+  receiver.answer(204);
+  await receiver.up();
+});
+
+async function stopWorker(): Promise<void> {
+  onTestFailed(async () => {
+    await harness.stopWorker();
+    await harness.startWorker();
+  });
+  await harness.stopWorker();
+}
 
 async function connect(): Promise<string> {
   return (await harness.connect({ records: { items: 5 } })).connectionId;
@@ -133,7 +145,7 @@ describe('every event arrives once by id and in order, of each connection,', () 
     receiver.answer(500);
     await Promise.all(connectionIds.map((id) => syncs(id)));
     await Promise.all(connectionIds.map((id) => attemptsOf(id, 2)));
-    await harness.stopWorker();
+    await stopWorker();
     receiver.answer(204);
     const stopped = receiver.sent.length;
     await harness.startWorker();
@@ -146,7 +158,7 @@ describe('every event arrives once by id and in order, of each connection,', () 
     receiver.answer('slow');
     await syncs(connectionId);
     await sentTimes(connectionId, 1);
-    await harness.stopWorker();
+    await stopWorker();
     const { raw } = await harness.temporal.workflow.getHandle(deliverEventsId(connectionId)).describe();
     expect(raw.pendingActivities?.[0]?.lastFailure?.applicationFailureInfo?.type).toBe('WorkerShutdown');
     receiver.answer(204);

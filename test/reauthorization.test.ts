@@ -1,12 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RESOURCE_NAMES } from '../src/spec/resources.js';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { Resource } from '../src/spec/resources.js';
+import { reauthorizationStatusQuery } from '../src/workflows/messages.js';
 import type { SyncReport } from '../src/workflows/messages.js';
 import { openConnection, triedVersion } from '../src/activities/open-connection.js';
 import { untilAwaiting } from './support/sync-states.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { readActivities } from './support/history.js';
 import { expectSameRecords } from './support/records.js';
 import { waitFor } from './support/wait.js';
 
@@ -39,6 +41,30 @@ const closed = (workflowId: string) =>
 
 const told = (connectionId: string, type: string) =>
   waitFor(`${type} is told`, async () => (await eventsOf(connectionId)).includes(type));
+
+/** The end user is asked, and nothing is under way: a Query is answered after every Signal before it has been handled. */
+async function untilKeyIsAwaited(connectionId: string): Promise<void> {
+  await told(connectionId, 'connection.reauthorization_required');
+  await waitFor('a key is awaited', async () => {
+    const handle = harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`);
+    return (await handle.query(reauthorizationStatusQuery)).state === 'AwaitingReauthorization';
+  });
+}
+
+/** Another Workflow of the same connection, such as a write: it meets the 401 without a request, and joins. */
+async function anotherThatWaits(connectionId: string, name: string) {
+  const workflowId = `${name}/${connectionId}`;
+  const other = await harness.temporal.workflow.start('syncConnection', {
+    workflowId,
+    taskQueue: harness.taskQueue,
+    args: [{ connectionId, resources: ['customers'] }],
+  });
+  await waitFor('the other waits too', async () => {
+    const rows = await harness.query(`select 1 from maesn_sync.waiting_workflows where workflow_id = '${workflowId}'`);
+    return rows.length === 1;
+  });
+  return other;
+}
 
 async function result(connectionId: string): Promise<SyncReport> {
   return harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
@@ -104,20 +130,58 @@ describe('a revoked login', () => {
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
-    // Another Workflow of the same connection, such as a write: it meets the 401 without a request, and joins.
-    const other = await harness.temporal.workflow.start('syncConnection', {
-      workflowId: `other/${connectionId}`,
-      taskQueue: (await harness.temporal.workflow.getHandle(`sync/${connectionId}`).describe()).taskQueue,
-      args: [{ connectionId, resources: ['customers'] }],
-    });
-    await waitFor('the other waits too', async () => {
-      const status: { state: string } = await other.query('status');
-      return status.state === 'AwaitingReauthorization';
-    });
+    const other = await anotherThatWaits(connectionId, 'other');
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await Promise.all([other.result(), result(connectionId)]);
     expect(refusals(account.name)).toHaveLength(1);
     expect((await eventsOf(connectionId)).filter((type) => type.endsWith('required'))).toHaveLength(1);
+  });
+
+  it('releases those that wait when one of them is gone', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    const gone = await anotherThatWaits(connectionId, 'gone');
+    const other = await anotherThatWaits(connectionId, 'other');
+    await gone.terminate('by mistake');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await Promise.all([other.result(), result(connectionId)]);
+    expect(await closed(`reauthorize/${connectionId}`)).toBe('COMPLETED');
+    // The one that was gone had not left.
+    const reauthorize = harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`);
+    expect(await reauthorize.result()).toEqual({ released: 3 });
+  });
+
+  it.each([400, 404, 405, 409])('is over when the probe meets a %i, which is about its path alone', async (status) => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    account.fault({ resource: 'profile', answer: { status } });
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await result(connectionId);
+    const probes = requestsOf(account.name).filter(({ path }) => path === '/accounting/profile');
+    expect(probes).toMatchObject([{ status }]);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('is over before anybody is asked to sign in, where the new key comes before the sync waits for it', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    const { reauthorizations } = harness.store;
+    const join = reauthorizations.join.bind(reauthorizations);
+    const joining = vi.spyOn(reauthorizations, 'join').mockImplementationOnce(async (input) => {
+      await harness.sync.reauthorized(connectionId, account.reconnect());
+      return join(input);
+    });
+    onTestFinished(() => joining.mockRestore());
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await result(connectionId);
+    expect(joining).toHaveBeenCalledOnce();
+    expect(refusals(account.name)).toHaveLength(1);
+    expect(await eventsOf(connectionId)).toEqual([]);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
   });
 });
 
@@ -156,7 +220,8 @@ describe('a Signal', () => {
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
-    await told(connectionId, 'connection.reauthorization_required');
+    // Signals that come sooner wake nobody.
+    await untilKeyIsAwaited(connectionId);
     const before = requestsOf(account.name).length;
     const reauthorize = harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`);
     // No newer key was stored: whatever is signalled, Maesn is not asked, and nobody is released.
@@ -166,15 +231,14 @@ describe('a Signal', () => {
     await reauthorize.signal('joined');
     await reauthorize.signal('unheard of');
     await harness.temporal.workflow.getHandle(`sync/${connectionId}`).signal('reauthorizationSettled');
-    await waitFor('it has seen them', async () => {
-      const { events } = await reauthorize.fetchHistory();
-      const signals = events?.filter(
-        ({ workflowExecutionSignaledEventAttributes }) => workflowExecutionSignaledEventAttributes,
-      );
-      return (signals?.length ?? 0) >= 6;
-    });
+    await untilKeyIsAwaited(connectionId);
     await awaiting(connectionId);
     expect(requestsOf(account.name)).toHaveLength(before);
+    // They were not just passed over: both have looked once more.
+    const times = async (workflowId: string, activity: string) =>
+      (await readActivities(harness.temporal, workflowId)).filter((name) => name === activity).length;
+    expect(await times(`reauthorize/${connectionId}`, 'probeConnection')).toBeGreaterThan(1);
+    expect(await times(`sync/${connectionId}`, 'joinReauthorization')).toBe(2);
 
     const key = account.reconnect();
     await Promise.all([harness.sync.reauthorized(connectionId, key), harness.sync.reauthorized(connectionId, key)]);
@@ -233,10 +297,26 @@ describe('while a connection awaits reauthorisation', () => {
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await awaiting(connectionId);
+    await untilKeyIsAwaited(connectionId);
     await harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`).terminate('by mistake');
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await result(connectionId);
     await expectSameRecords(harness.store, connectionId, account, ['items']);
+  });
+
+  it('a cancelled reauthorizeConnection leaves nobody waiting: the sync ends, and says why', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await untilKeyIsAwaited(connectionId);
+    await harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`).cancel();
+    expect(await closed(`reauthorize/${connectionId}`)).toBe('CANCELLED');
+    expect(await closed(`sync/${connectionId}`)).toBe('FAILED');
+    expect(await harness.sync.syncStatus(connectionId)).toMatchObject({
+      state: 'Failed',
+      failure: { type: 'ReauthorizationExpired' },
+      connection: { status: 'reauthorization_expired' },
+    });
   });
 
   it('removing the connection ends everything of it', async () => {
@@ -277,7 +357,7 @@ describe('when nobody signs in', () => {
       connection: { status: 'reauthorization_expired' },
     });
     expect(status.failure?.message).toContain('Reconnect it, then start the sync again');
-    const notices = (await patient.sync.events())
+    const notices = (await patient.sync.events({ connectionId }))
       .map(({ type }) => type)
       .filter((type) => type.startsWith('connection.'));
     expect(notices).toEqual([
@@ -293,6 +373,19 @@ describe('when nobody signs in', () => {
     await patient.temporal.workflow.getHandle(`sync/${connectionId}`).result();
     expect(patient.sandbox.requests[asked]).toMatchObject({ resource: 'items', page: '2' });
     await expectSameRecords(patient.store, connectionId, account, ['items']);
+  });
+
+  it('a write that waited is given up, and was not applied', async () => {
+    const { connectionId, account } = await patient.connect({ records: {} });
+    account.revoke();
+    const idempotencyKey = 'w';
+    await patient.sync.write(connectionId, { idempotencyKey, operation: 'createInvoice', body: { name: 'Chairs' } });
+    expect(await patient.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({
+      outcome: 'cancelled',
+      sends: 0,
+      because: 'nobody signed in again in time',
+    });
+    expect(account.writes).toEqual([]);
   });
 });
 

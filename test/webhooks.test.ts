@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'drizzle-orm';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { SandboxAccount, SandboxEvent } from '../sandbox/index.js';
 import { createWebhookRoutes } from '../src/backend/webhooks.js';
 import type { Resource } from '../src/client.js';
@@ -616,9 +616,9 @@ describe('a login that Maesn says is revoked', () => {
       );
       return found;
     });
+    onTestFinished(() => finding.mockRestore());
     await sayRevoked(account);
     await required(connectionId);
-    finding.mockRestore();
     expect(isAlive).toBe(false);
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await reauthorizeEnded(connectionId);

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ServiceError } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import type { WriteInput } from '../src/client.js';
@@ -238,9 +238,13 @@ describe('a write of which nobody has said what became of it', () => {
   it('keeps those behind it waiting for weeks, in a history that does not grow without end', async () => {
     // Where a history is long sooner than elsewhere.
     const dataDir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-writes-'));
+    // What was begun last ends first.
+    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
     const extraArgs = [...TIME_SKIPPING_ARGS, '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40'];
     const server = await startTemporalServer({ dataDir, persistent: false, ui: false, extraArgs, env: process.env });
+    onTestFinished(() => server.stop());
     const patient = await startHarness({ skipTime: ['started by client'], temporalAddress: server.address });
+    onTestFinished(() => patient.close());
     const { connectionId, account } = await patient.connect({ targetSystem: HIDES, records: {} });
     account.fault({ operation: 'createInvoice', answer: { status: 500 } });
     const input = invoice();
@@ -255,9 +259,6 @@ describe('a write of which nobody has said what became of it', () => {
     await waitFor('another run goes on', async () => (await current.describe()).runId !== handle.firstExecutionRunId);
     await patient.sync.resolveWrite(connectionId, input.idempotencyKey, { decision: 'abandon' });
     expect(await handle.result()).toMatchObject({ outcome: 'applied' });
-    await patient.close();
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
   });
 
   it('that was decided while Temporal did not answer goes on when somebody tries again', async () => {

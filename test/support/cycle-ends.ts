@@ -1,9 +1,9 @@
-import { vi } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { Store } from '../../src/store/index.js';
 
 /**
  * Does something at the end of the first so many cycles that are completed: within the Activity that tells the application, when
- * the run has only to continue as new. Until it is restored.
+ * the run has only to continue as new. Until it is restored, or the test has finished.
  */
 export function atCycleEnds({ events }: Store, cycles: number, act: () => Promise<unknown>): { restore(): void } {
   const add = events.add.bind(events);
@@ -15,5 +15,7 @@ export function atCycleEnds({ events }: Store, cycles: number, act: () => Promis
     ended.add(event.occasion);
     await act();
   });
-  return { restore: () => telling.mockRestore() };
+  const restore = () => telling.mockRestore();
+  onTestFinished(restore);
+  return { restore };
 }

@@ -50,6 +50,7 @@ export interface Receiver {
   answer(answer: Answer | ((delivery: Delivery) => Answer)): void;
   /** Nobody listens any more. */
   down(): Promise<void>;
+  /** Changes nothing where somebody listens. */
   up(): Promise<void>;
   close(): Promise<void>;
 }
@@ -94,9 +95,10 @@ export async function startReceiver({ secret = newSecret() } = {}): Promise<Rece
     }
   }
 
-  let server: Server;
+  let server: Server | undefined;
   let port = 0;
   async function up(): Promise<void> {
+    if (server?.listening === true) return;
     server = createServer((request, response) => {
       if (request.url === '/elsewhere') {
         redirected += 1;
@@ -112,7 +114,7 @@ export async function startReceiver({ secret = newSecret() } = {}): Promise<Rece
   }
 
   async function down(): Promise<void> {
-    if (!server.listening) return;
+    if (server?.listening !== true) return;
     const closed = once(server, 'close');
     server.close();
     server.closeAllConnections();
