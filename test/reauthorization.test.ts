@@ -319,6 +319,49 @@ describe('while a connection awaits reauthorisation', () => {
     });
   });
 
+  /** Until the answer is called, nobody can enter such a thing of the connection in the journal. */
+  function keepFromEntering(connectionId: string, action: string) {
+    const { journal } = harness.store;
+    const add = journal.add.bind(journal);
+    let isKept = true;
+    let tries = 0;
+    const adding = vi.spyOn(journal, 'add').mockImplementation(async (entry) => {
+      if (isKept && entry.connectionId === connectionId && entry.action === action) {
+        tries += 1;
+        throw new Error('the store is away');
+      }
+      return add(entry);
+    });
+    onTestFinished(() => adding.mockRestore());
+    return { tried: () => waitFor(`${action} is tried`, () => tries > 0), proceed: () => void (isKept = false) };
+  }
+
+  it('cancelled while it releases those who wait, it releases them all the same', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await untilKeyIsAwaited(connectionId);
+    const { tried, proceed } = keepFromEntering(connectionId, 'reauthorization.settled');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await tried();
+    await harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`).cancel();
+    proceed();
+    expect((await result(connectionId)).resources.items).toMatchObject({ status: 'completed', records: 250 });
+    expect(await closed(`reauthorize/${connectionId}`)).toBe('COMPLETED');
+  });
+
+  it('cancelled while it opens the round, it leaves nobody waiting', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    const { tried, proceed } = keepFromEntering(connectionId, 'reauthorization.required');
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await tried();
+    await harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`).cancel();
+    proceed();
+    expect(await closed(`reauthorize/${connectionId}`)).toBe('CANCELLED');
+    expect(await closed(`sync/${connectionId}`)).toBe('FAILED');
+  });
+
   it('removing the connection ends everything of it', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });

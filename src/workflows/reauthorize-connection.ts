@@ -42,14 +42,14 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
       // A round can begin while the last one is being released: then once more from the start.
       seenJoins = joins;
       if (revoked) await checkRevoked(() => joins > seenJoins);
-      const { round } = await openReauthorization({ connectionId });
+      // Whoever waits must not wait for a Workflow that was cancelled: it hears of that where it awaits a key.
+      const { round } = await CancellationScope.nonCancellable(() => openReauthorization({ connectionId }));
       // Somebody may have joined since it was read.
       if (round === undefined) continue;
       const expiresAt = Date.now() + expireAfterMs;
       show({ state: 'AwaitingReauthorization', round, reminders: 0, expiresAt: new Date(expiresAt).toISOString() });
       const outcome = await awaitNewKey(round, expiresAt).catch(async (error: unknown) => {
-        // Whoever waits must not wait for a Workflow that was cancelled.
-        if (isCancellation(error)) await CancellationScope.nonCancellable(() => settle(round, 'expired'));
+        if (isCancellation(error)) await settle(round, 'expired');
         throw error;
       });
       await settle(round, outcome);
@@ -76,8 +76,8 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
           ]),
         );
       });
-    } catch (error) {
-      if (CancellationScope.current().consideredCancelled) throw error;
+    } catch {
+      // What comes next tells, also whether this Workflow was cancelled.
     }
   }
 
@@ -119,7 +119,8 @@ export async function reauthorizeConnection(input: ReauthorizeConnectionInput): 
 
   async function settle(round: number, outcome: ReauthorizationSettled['outcome']): Promise<void> {
     show({ state: 'Releasing' });
-    ({ released } = await settleReauthorization({ connectionId, round, outcome }));
+    const settling = () => settleReauthorization({ connectionId, round, outcome });
+    ({ released } = await CancellationScope.nonCancellable(settling));
   }
 
   function show(changes: Partial<ReauthorizeConnectionStatus>): void {
