@@ -1,7 +1,8 @@
 /** The commands, as processes: what they print, and how they end. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { RequestListener } from 'node:http';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
@@ -30,6 +31,15 @@ afterAll(async () => {
 
 const run = (args: readonly string[], options: RunCliOptions = {}): Promise<CliResult> =>
   runCli(args, { ...options, env: { MAESN_SYNC_URL: backend.url, MAESN_SYNC_TOKEN: TEST_TOKEN, ...options.env } });
+
+/** In place of the backend, until the test is over. */
+async function standIn(answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const at = server.address();
+  return `http://127.0.0.1:${typeof at === 'object' ? at?.port : ''}`;
+}
 
 const takenOf = (connectionId: string) => receiver.taken.filter(({ data }) => data.connectionId === connectionId);
 
@@ -105,6 +115,23 @@ describe('a customer', () => {
     expect(JSON.stringify(handed)).not.toContain(account.accountKey);
     expect(await run(['reauthorized', connectionId], { stdin: '' })).toMatchObject({ code: 2 });
   });
+});
+
+it('all records are listed in large pages, and patiently where that is too fast', async () => {
+  const asked: string[] = [];
+  const busy = await standIn((request, response) => {
+    asked.push(request.url ?? '');
+    const [status, body] =
+      asked.length === 2
+        ? [429, { type: 'about:blank', title: 'Slow down', status: 429, detail: 'Ask again.', code: 'TooManyRequests' }]
+        : [200, { items: [], ...(asked.length === 1 ? { next: 'k' } : {}) }];
+    response.writeHead(status, { 'content-type': 'application/json', 'retry-after': '0' });
+    response.end(JSON.stringify(body));
+  });
+  const all = await run(['records', 'acme', 'items', '--all'], { env: { MAESN_SYNC_URL: busy } });
+  expect(all).toEqual({ code: 0, stdout: '', stderr: '' });
+  const path = '/connections/acme/resources/items/records?limit=1000';
+  expect(asked).toEqual([path, `${path}&after=k`, `${path}&after=k`]);
 });
 
 it('records and events are listed, found and replayed', async () => {
@@ -349,16 +376,12 @@ describe('the doctor', () => {
   });
 
   it('says what a backend lacks that is there and not ready', async () => {
-    const lacking = createServer((_request, response) => {
+    const lacking = await standIn((_request, response) => {
       response
         .writeHead(503, { 'content-type': 'application/json' })
         .end('{"storeAnswers":false,"temporalAnswers":true}');
-    }).listen(0, '127.0.0.1');
-    await once(lacking, 'listening');
-    const at = lacking.address();
-    const url = `http://127.0.0.1:${typeof at === 'object' ? at?.port : ''}`;
-    const { code, stdout } = await run(['doctor', '--json'], { env: { MAESN_SYNC_URL: url } });
-    lacking.close();
+    });
+    const { code, stdout } = await run(['doctor', '--json'], { env: { MAESN_SYNC_URL: lacking } });
     expect(code).toBe(1);
     expect(findings.parse(JSON.parse(stdout)).find(({ what }) => what === 'backend')).toMatchObject({
       result: 'wrong',
