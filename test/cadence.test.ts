@@ -1,13 +1,12 @@
 /** A connection that keeps failing is asked less often, and as often as before once it is answered. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RESOURCE_NAMES } from '../src/spec/resources.js';
 import type { Resource } from '../src/spec/resources.js';
 import { cycleIntervalMs } from '../src/spec/cadence.js';
 import { atCycleEnds } from './support/cycle-ends.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
-import { untilIdle } from './support/sync-states.js';
+import { untilIdle, untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 const MINUTE_MS = 60_000;
@@ -65,7 +64,7 @@ it('a sync that does not repeat pulls what webhooks have hinted at meanwhile', a
   const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
   account.fault({ resource: 'bills', answer: { status: 429, retryAfter: 3_600 } });
   const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items', 'bills'] });
-  await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+  await untilRetrying(harness.sync, connectionId);
   account.put('items', { name: 'new' });
   await harness.store.webhooks.hint(connectionId, 'items', 1);
   await harness.temporal.workflow.getHandle(workflowId).signal('hinted');
@@ -78,7 +77,7 @@ it('a sync that does not repeat, asked for while it is under way, does so once',
   const { connectionId, account } = await harness.connect({ records: { items: 5, bills: 5 } });
   account.fault({ resource: 'bills', answer: { status: 429, retryAfter: 3_600 } });
   const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items', 'bills'] });
-  await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+  await untilRetrying(harness.sync, connectionId);
   account.put('items', { name: 'new' });
   await harness.sync.syncNow(connectionId);
   await harness.sync.retryNow(connectionId);
@@ -135,17 +134,13 @@ describe('a repeating sync', () => {
   });
 
   it.each([
-    ['a small one', { items: 5 }],
-    ['one of an Activity', { units: 600 }],
-  ] as const)('that is asked for just when a cycle ends, %s, is asked once more', async (_, records) => {
-    const { connectionId } = await harness.connect({ records });
-    const ends = atCycleEnds(harness.store, 2, () => harness.sync.syncNow(connectionId));
-    await harness.sync.startSync(connectionId, {
-      resources: RESOURCE_NAMES.filter((name) => name in records),
-      every: '1 hour',
-    });
+    ['a small one', 'items', 5],
+    ['one of an Activity', 'units', 600],
+  ] as const)('that is asked for just when a cycle ends, %s, is asked once more', async (_, resource, records) => {
+    const { connectionId } = await harness.connect({ records: { [resource]: records } });
+    atCycleEnds(harness.store, 2, () => harness.sync.syncNow(connectionId));
+    await harness.sync.startSync(connectionId, { resources: [resource], every: '1 hour' });
     await idleIn(connectionId, 4);
-    ends.restore();
     expect(await completed(connectionId)).toBe(3);
     await harness.sync.cancelSync(connectionId);
   });
@@ -153,10 +148,9 @@ describe('a repeating sync', () => {
   it('that is asked for twice, the second time just when the cycle ends, is asked once more', async () => {
     const { connectionId } = await repeat(['items'], {});
     await idleIn(connectionId, 2);
-    const ends = atCycleEnds(harness.store, 1, () => harness.sync.syncNow(connectionId));
+    atCycleEnds(harness.store, 1, () => harness.sync.syncNow(connectionId));
     await harness.sync.syncNow(connectionId);
     await idleIn(connectionId, 4);
-    ends.restore();
     expect(await completed(connectionId)).toBe(3);
     await harness.sync.cancelSync(connectionId);
   });
@@ -199,7 +193,7 @@ describe('a sync that runs already, and is started with an interval', () => {
     account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
     await harness.store.webhooks.hint(connectionId, 'items', 1);
     await harness.temporal.workflow.getHandle(`sync/${connectionId}`).signal('hinted');
-    await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    await untilRetrying(harness.sync, connectionId);
     await again(connectionId, ['items', 'bills'], '1 hour');
     await harness.sync.syncNow(connectionId);
     await harness.sync.retryNow(connectionId);
@@ -212,7 +206,7 @@ describe('a sync that runs already, and is started with an interval', () => {
     const { connectionId, account } = await harness.connect({ records: { items: 5 } });
     account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
     await again(connectionId, ['items']);
-    await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    await untilRetrying(harness.sync, connectionId);
     await again(connectionId, ['items'], '2 hours');
     await harness.sync.retryNow(connectionId);
     expect(await hoursAfter(connectionId, 1)).toBe(2);

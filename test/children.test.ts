@@ -324,6 +324,6 @@ it('keeps the pace that the target system allows', async () => {
     .filter(({ account: name, resource }) => name === account.name && resource === 'invoiceLineItems')
     .map(({ time }) => Date.parse(time));
   expect(times).toHaveLength(20);
-  // Nineteen gaps; a busy process sees arrivals late.
-  expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(12 * 50);
+  // Nineteen gaps; arrivals may swing by a few.
+  expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(17 * 50);
 });

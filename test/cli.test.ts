@@ -1,8 +1,5 @@
 /** The commands, as processes: what they print, and how they end. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { RequestListener } from 'node:http';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
@@ -13,6 +10,8 @@ import type { Harness } from './support/harness.js';
 import { TEST_SEALING_KEY, createTestDatabase, openTestStore } from './support/store.js';
 import { startReceiver } from './support/receiver.js';
 import type { Receiver } from './support/receiver.js';
+import { standIn } from './support/stand-in.js';
+import { untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 let harness: Harness;
@@ -31,15 +30,6 @@ afterAll(async () => {
 
 const run = (args: readonly string[], options: RunCliOptions = {}): Promise<CliResult> =>
   runCli(args, { ...options, env: { MAESN_SYNC_URL: backend.url, MAESN_SYNC_TOKEN: TEST_TOKEN, ...options.env } });
-
-/** In place of the backend, until the test is over. */
-async function standIn(answer: RequestListener): Promise<string> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  onTestFinished(() => void server.close());
-  await once(server, 'listening');
-  const at = server.address();
-  return `http://127.0.0.1:${typeof at === 'object' ? at?.port : ''}`;
-}
 
 const takenOf = (connectionId: string) => receiver.taken.filter(({ data }) => data.connectionId === connectionId);
 
@@ -61,7 +51,7 @@ describe('a sync', () => {
     const { connectionId, account } = await harness.connect({ records: { items: 5 } });
     account.fault({ resource: 'items', answer: { status: 429, retryAfter: 600 } });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await waitFor('it waits', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    await untilRetrying(harness.sync, connectionId);
     const { stdout } = await run(['stuck']);
     expect(stdout).toMatch(
       new RegExp(`${connectionId} +sevdesk +Retrying +20.*Z +20.*Z +429 from sevdesk, first time`),

@@ -6,6 +6,7 @@ import type { SyncConnectionStatus } from '../src/workflows/messages.js';
 import { atCycleEnds } from './support/cycle-ends.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 let harness: Harness;
@@ -128,13 +129,12 @@ it('is known to an idle sync at once, and its next cycle waits', async () => {
 it('that is placed just when a cycle ends is known to the run that waits for the next', async () => {
   // Of what is small, all would be done again.
   const { connectionId, account } = await harness.connect({ records: { units: 600 } });
-  const ends = atCycleEnds(harness.store, 1, () => harness.sync.pauseSync(connectionId, { reason: 'audit' }));
+  atCycleEnds(harness.store, 1, () => harness.sync.pauseSync(connectionId, { reason: 'audit' }));
   await harness.sync.startSync(connectionId, { resources: ['units'], every: '1 hour' });
   const waiting = await waitFor('the next run is paused', async () => {
     const status = await inWorkflow(connectionId);
     return status.cycle === 2 && status.state === 'Paused' && status;
   });
-  ends.restore();
   expect(waiting).toMatchObject({ holds: [{ reason: 'audit' }] });
   // Six pages, read twice: nothing tells what has changed meanwhile.
   expect(requestsOf(account.name)).toBe(12);
@@ -161,7 +161,7 @@ it('that is being placed when a cycle ends is known to the run that waits for th
   const { connectionId, account } = await harness.connect({ records: { items: 5 } });
   account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
   await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });
-  await waitFor('it waits', async () => (await statusOf(connectionId)).retry);
+  await untilRetrying(harness.sync, connectionId);
   const { pausing, proceed, begun } = aboutToPause(connectionId);
   await begun;
   await harness.sync.retryNow(connectionId);
@@ -236,10 +236,7 @@ it('a retry that waits is made now, when somebody asks for it, and only then', a
   const { connectionId, account } = await harness.connect({ records: { items: 5 } });
   account.fault({ resource: 'items', answer: { status: 429, retryAfter: 3_600 } });
   await harness.sync.startSync(connectionId, { resources: ['items'] });
-  const stuck = await waitFor('the retry waits', async () => {
-    const status = await statusOf(connectionId);
-    return status.retry !== undefined && status;
-  });
+  const stuck = await untilRetrying(harness.sync, connectionId);
   expect(stuck.retry).toMatchObject({ type: 'TooManyRequests', status: 429, failures: 1, resource: 'items', page: 1 });
   expect(stuck.summary).toMatch(/^429 from sevdesk, first time in a row, at items page 1; next attempt in (?:1h|59m)/);
   await waitFor('it is listed', async () =>

@@ -9,6 +9,7 @@ import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
 import { openTestStore } from './support/store.js';
+import { untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 const NOW_MS = Date.UTC(2026, 10, 23);
@@ -194,7 +195,7 @@ describe('AbaConnect', () => {
     account.fault({ resource: 'items', request: 1, answer: 'cut' });
     await harness.sync.startSync(connectionId, { resources: ['items'] });
     await waitFor('it was cut', () => requestsOf(account).length === 1);
-    await waitFor('it waits for its retry', async () => (await harness.sync.syncStatus(connectionId)).retry);
+    await untilRetrying(harness.sync, connectionId);
     const other = { holder: 'other', forMs: 1_000 };
     expect(await harness.store.paces.takeLease(`connection/${connectionId}`, other)).toBe(false);
     await harness.sync.cancelSync(connectionId);

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { startSandbox } from '../sandbox/index.js';
@@ -15,6 +14,7 @@ import type { FaultKind } from '../sandbox/faults.js';
 import { columnsOf } from '../src/spec/columns.js';
 import { CHILD_RESOURCES, DEFAULT_RESOURCES, childPath, parentOf, resourceRow } from '../src/spec/resources.js';
 import type { Resource, ResourceRow } from '../src/spec/resources.js';
+import { standIn } from './support/stand-in.js';
 
 /** The fields that Maesn's schemas name. */
 const fieldsOf = (resource: Resource) => [...new Set(columnsOf(resource).map(({ path: [first] }) => first))].toSorted();
@@ -833,20 +833,15 @@ describe('signing in', () => {
 
   it('can also tell a webhook', async () => {
     const received: string[] = [];
-    const webhook = createServer((request, response) => {
+    const webhook = await standIn((request, response) => {
       request.setEncoding('utf8').on('data', (chunk: string) => received.push(chunk));
       request.on('end', () => response.end());
-    }).listen(0, '127.0.0.1');
-    await new Promise((resolve) => webhook.once('listening', resolve));
-    const address = webhook.address();
-    const port = typeof address === 'object' ? address?.port : undefined;
+    });
     const account = open();
-    const asked = await post('sevdesk', { webhookCallbackUrl: `http://127.0.0.1:${port}/`, callBackUrl: CALLBACK });
+    const asked = await post('sevdesk', { webhookCallbackUrl: `${webhook}/`, callBackUrl: CALLBACK });
     expect(asked.status).toBe(201);
     await press(await asked.text(), 'signIn', account.name);
     expect(JSON.parse(received.join(''))).toEqual({ accountKey: account.accountKey });
-    webhook.closeAllConnections();
-    webhook.close();
   });
 
   it('succeeds although nobody listens to the webhook', async () => {

@@ -1,8 +1,5 @@
 /** One event, one POST: what the application gets, and where nothing is sent to. */
 import dns from 'node:dns';
-import { createServer } from 'node:http';
-import type { RequestListener } from 'node:http';
-import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -11,6 +8,7 @@ import { SendEventError, createSendEvent } from '../src/application/send-event.j
 import type { SendEventOptions, SentEvent } from '../src/application/send-event.js';
 import { newSecret, startReceiver } from './support/receiver.js';
 import type { Receiver } from './support/receiver.js';
+import { standIn } from './support/stand-in.js';
 import { waitFor } from './support/wait.js';
 
 let receiver: Receiver;
@@ -39,19 +37,6 @@ async function refusal(options: Partial<SendEventOptions> = {}): Promise<string>
   );
   if (!(error instanceof SendEventError)) throw new Error(`expected a refusal, got ${String(error)}`);
   return error.message;
-}
-
-/** A server that answers as the test says, for the length of the test. */
-async function serving<Result>(listener: RequestListener, use: (url: string) => Promise<Result>): Promise<Result> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  try {
-    return await use(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
 }
 
 describe('an event', () => {
@@ -109,33 +94,27 @@ describe('is taken with', () => {
   it('a 200 whose body never ends, of which little is read', async () => {
     let written = 0;
     let closed = false;
-    await serving(
-      (_request, response) => {
-        response.writeHead(200).on('close', () => (closed = true));
-        const write = () => {
-          if (closed) return;
-          written += 65_536;
-          response.write(Buffer.alloc(65_536), () => setImmediate(write));
-        };
-        write();
-      },
-      async (url) => {
-        await sender({ url })(EVENT);
-        await waitFor('the connection is given up', () => closed);
-      },
-    );
+    const url = await standIn((_request, response) => {
+      response.writeHead(200).on('close', () => (closed = true));
+      const write = () => {
+        if (closed) return;
+        written += 65_536;
+        response.write(Buffer.alloc(65_536), () => setImmediate(write));
+      };
+      write();
+    });
+    await sender({ url })(EVENT);
+    await waitFor('the connection is given up', () => closed);
     // What fits into the buffers of two sockets on top of the limit.
     expect(written).toBeLessThan(10_000_000);
   });
 
   it('a 200 whose body breaks off', async () => {
-    await serving(
-      (request, response) => {
-        response.writeHead(200, { 'content-length': '100' });
-        response.write('{"ok":', () => request.socket.destroy());
-      },
-      (url) => expect(sender({ url })(EVENT)).resolves.toBeUndefined(),
-    );
+    const url = await standIn((request, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('{"ok":', () => request.socket.destroy());
+    });
+    await expect(sender({ url })(EVENT)).resolves.toBeUndefined();
   });
 });
 

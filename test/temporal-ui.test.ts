@@ -14,6 +14,7 @@ import { startBrowser } from './support/browser.js';
 import type { TestBrowser } from './support/browser.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
+import { untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 /** As the UI shows metadata that it does not understand. */
@@ -103,7 +104,7 @@ it('shows input, summary, failure, heartbeat and current details to who is signe
     .getHandle(`sync/${failed.connectionId}`)
     .result()
     .catch(() => undefined);
-  await waitFor('it retries', async () => (await harness.sync.syncStatus(failing.connectionId)).retry !== undefined);
+  await untilRetrying(harness.sync, failing.connectionId);
 
   const storageState = dataEncoder(server.uiUrl ?? '');
   const { page } = await browser.open({ viewport: { width: 1_400, height: 1_100 }, storageState });

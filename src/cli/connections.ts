@@ -3,12 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand } from 'citty';
 import type { z } from 'zod';
 import type { connection } from '../backend/schemas.js';
+import { keysOf } from '../spec/table.js';
 import { API_ARGS, createApi, patiently } from './api.js';
 import { printJson, printTable, readSecret } from './output.js';
 import { CommandError, command, say } from './process.js';
 
 const id = { type: 'positional', description: 'Connection id', required: true } as const;
 const LOOK_EVERY_MS = 500;
+
+/** What a connection is added with, and what says so. */
+const SETTINGS = {
+  'target-system': 'targetSystem',
+  'company-id': 'companyId',
+  'environment-name': 'environmentName',
+  'fiscal-year-start-date': 'fiscalYearStartDate',
+} as const;
 
 export const connect = command({
   name: 'connect',
@@ -34,15 +43,9 @@ export const connect = command({
       throw error;
     });
     if (known !== undefined) refuseOther(args, known);
-    const before =
-      known ??
-      (await api.addConnection({
-        connectionId: args.id,
-        targetSystem: requireTargetSystem(args['target-system']),
-        ...given('companyId', args['company-id']),
-        ...given('environmentName', args['environment-name']),
-        ...given('fiscalYearStartDate', args['fiscal-year-start-date']),
-      }));
+    else requireTargetSystem(args);
+    const given = keysOf(SETTINGS).map((flag) => [SETTINGS[flag], args[flag]]);
+    const before = known ?? (await api.addConnection({ connectionId: args.id, ...Object.fromEntries(given) }));
     if (args['account-key'] === true) {
       const connected = await api.reauthorized(args.id, await readSecret('Account key'));
       if (args.json === true) printJson(connected);
@@ -69,31 +72,23 @@ export const connect = command({
   },
 });
 
-function given(name: string, value: string | undefined): Record<string, string> {
-  return value === undefined ? {} : { [name]: value };
-}
+type Given = Readonly<Partial<Record<keyof typeof SETTINGS, string | undefined>>>;
 
-/** What a connection was made with stays as it is. */
-function refuseOther(args: Readonly<Record<string, unknown>>, known: z.output<typeof connection>): void {
-  const is = {
-    'target-system': known.targetSystem,
-    'company-id': known.companyId,
-    'environment-name': known.environmentName,
-    'fiscal-year-start-date': known.fiscalYearStartDate,
-  };
-  for (const [name, value] of Object.entries(is)) {
-    if (args[name] === undefined || args[name] === value) continue;
-    const now = value === null ? 'has none' : `has ${value}`;
+/** What a connection was added with stays as it is. */
+function refuseOther(args: Given, known: z.output<typeof connection>): void {
+  for (const flag of keysOf(SETTINGS)) {
+    const is = known[SETTINGS[flag]];
+    if (args[flag] === undefined || args[flag] === is) continue;
+    const now = is === null ? 'has none' : `has ${is}`;
     throw new CommandError(
-      `--${name} cannot be changed: ${known.connectionId} ${now}. Add another connection, or remove this one first.`,
+      `--${flag} cannot be changed: ${known.connectionId} ${now}. Add another connection, or remove this one first.`,
       2,
     );
   }
 }
 
-function requireTargetSystem(name: string | undefined): string {
-  if (name !== undefined) return name;
-  throw new CommandError('There is no such connection yet: name its --target-system', 2);
+function requireTargetSystem({ 'target-system': name }: Given): void {
+  if (name === undefined) throw new CommandError('There is no such connection yet: name its --target-system', 2);
 }
 
 export const reauthorized = command({

@@ -3,9 +3,9 @@ import type { Store } from '../../src/store/index.js';
 
 /**
  * Does something at the end of the first so many cycles that are completed: within the Activity that tells the application, when
- * the run has only to continue as new. Until it is restored, or the test has finished.
+ * the run has only to continue as new. Until the test has finished.
  */
-export function atCycleEnds({ events }: Store, cycles: number, act: () => Promise<unknown>): { restore(): void } {
+export function atCycleEnds({ events }: Store, cycles: number, act: () => Promise<unknown>): void {
   const add = events.add.bind(events);
   const ended = new Set<string>();
   const telling = vi.spyOn(events, 'add').mockImplementation(async (event) => {
@@ -15,7 +15,5 @@ export function atCycleEnds({ events }: Store, cycles: number, act: () => Promis
     ended.add(event.occasion);
     await act();
   });
-  const restore = () => telling.mockRestore();
-  onTestFinished(restore);
-  return { restore };
+  onTestFinished(() => telling.mockRestore());
 }

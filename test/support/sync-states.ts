@@ -18,6 +18,14 @@ export function untilAwaiting(sync: MaesnSync, connectionId: string, round?: num
   });
 }
 
+/** A request is to be made again, and the next attempt is waited for. */
+export function untilRetrying(sync: MaesnSync, connectionId: string): Promise<SyncStatus> {
+  return waitFor('the retry waits', async () => {
+    const status = await sync.syncStatus(connectionId);
+    return status.retry !== undefined && status;
+  });
+}
+
 /** Everything before this cycle is over, and the sync waits for it. */
 export function untilIdle(sync: MaesnSync, connectionId: string, cycle: number): Promise<SyncStatus> {
   return waitFor(`cycle ${cycle} is waited for`, async () => {

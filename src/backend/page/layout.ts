@@ -67,6 +67,12 @@ export function toPage(c: Context, { title, live, still, stream, message, status
   );
 }
 
+/** Of a list that was read with one more than the page shows: `last` is the one behind which there are others. */
+export function toShown<Item>(read: readonly Item[], size: number) {
+  const shown = read.slice(0, size);
+  return { shown, last: read.length > size ? shown.at(-1) : undefined };
+}
+
 const AGES: readonly (readonly [ms: number, unit: Intl.RelativeTimeFormatUnit])[] = [
   [86_400_000, 'day'],
   [3_600_000, 'hour'],

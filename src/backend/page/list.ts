@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import type { Incident, SyncStatus, Write } from '../../client.js';
 import { showIncidents } from './incidents.js';
-import { showAge } from './layout.js';
+import { showAge, toShown } from './layout.js';
 import type { Markup } from './layout.js';
 import { showBadge, showSummary } from './state.js';
 import { showUndecided } from './writes.js';
@@ -23,17 +23,16 @@ export function showList({ statuses, incidents, undecided }: ListPage, now: Date
       There is no connection yet. Add one below, or with <code>POST /connections</code>.
     </p>`;
   }
-  const shown = statuses.slice(0, PAGE_SIZE);
-  const last = shown.at(-1);
+  const { shown, last } = toShown(statuses, PAGE_SIZE);
   return html`
     ${showIncidents(incidents, now)} ${showUndecided(undecided)}
     <ul class="connections">
       ${shown.map((status) => showRow(status, now))}
     </ul>
     ${
-      statuses.length > shown.length && last !== undefined
-        ? html`<p><a href="/ui?after=${encodeURIComponent(last.connection.connectionId)}">More connections</a></p>`
-        : ''
+      last === undefined
+        ? ''
+        : html`<p><a href="/ui?after=${encodeURIComponent(last.connection.connectionId)}">More connections</a></p>`
     }
   `;
 }

@@ -1,6 +1,6 @@
 import { html } from 'hono/html';
 import type { StoredRecord } from '../../client.js';
-import { showAge } from './layout.js';
+import { showAge, toShown } from './layout.js';
 import type { Markup } from './layout.js';
 
 export const RECORDS_A_PAGE = 50;
@@ -15,8 +15,7 @@ export interface RecordsPage {
 /** What the store holds of a resource, in order of key. */
 export function showRecords({ connectionId, resource, records }: RecordsPage, now: Date): Markup {
   const path = `/ui/connections/${connectionId}`;
-  const shown = records.slice(0, RECORDS_A_PAGE);
-  const last = shown.at(-1);
+  const { shown, last } = toShown(records, RECORDS_A_PAGE);
   return html`
     <section class="card" aria-labelledby="records">
       <h1 id="records">
@@ -40,9 +39,9 @@ export function showRecords({ connectionId, resource, records }: RecordsPage, no
         `,
       )}
       ${
-        records.length > shown.length && last !== undefined
-          ? html`<p><a href="${path}/records/${resource}?after=${encodeURIComponent(last.key)}">More records</a></p>`
-          : ''
+        last === undefined
+          ? ''
+          : html`<p><a href="${path}/records/${resource}?after=${encodeURIComponent(last.key)}">More records</a></p>`
       }
     </section>
   `;
