@@ -4,7 +4,7 @@ import type { Database } from './database.js';
 import { HOLD } from './holds.js';
 import type { Hold } from './holds.js';
 import { enter } from './journal.js';
-import { connections, holds } from './schema.js';
+import { connections, cursors, holds } from './schema.js';
 import type { ConnectionStatus } from './schema.js';
 import type { Sealing } from './sealing.js';
 
@@ -157,6 +157,13 @@ export function createConnections(db: Database, sealing: Sealing): Connections {
 
     remove: (connectionId, actor) =>
       db.transaction(async (tx) => {
+        // As a walk does: first the cursor, then the connection. The other way round, they would wait for each other.
+        await tx
+          .select()
+          .from(cursors)
+          .where(eq(cursors.connectionId, connectionId))
+          .orderBy(cursors.resource)
+          .for('update');
         const removed = await tx
           .delete(connections)
           .where(eq(connections.id, connectionId))

@@ -38,6 +38,9 @@ export const WITHOUT_WAITING = sql`set_config('synchronous_commit', 'off', true)
 /** Any number that nobody else uses: Workers that start together take turns at migrating. */
 const MIGRATION_LOCK = 7_236_796_001;
 
+/** A process that stands still within a transaction loses it, and with it the locks on which all the others wait. */
+const STUCK_AFTER = '30 s';
+
 const APPLICATION_NAME = 'maesn-sync';
 
 const newProcess = () => randomBytes(6).toString('hex');
@@ -63,11 +66,20 @@ export async function openPostgres(connectionString: string, keyIds: readonly st
     connectionString,
     application_name: connectionName(process, keyIds),
     connectionTimeoutMillis: 10_000,
+    // A server that is gone without a word is noticed also by who waits for its answer.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     // One stays, also of a process that has nothing to do: else nobody would see that it is there.
     min: 1,
   });
-  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  // A connection that breaks is replaced by the pool. Without a listener it would end the process: the pool's while it is idle,
+  // its own while it is in use.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+    // Not asked for at the start of the connection: a pooler need not know it.
+    client.query(`set idle_in_transaction_session_timeout = '${STUCK_AFTER}'`).catch(() => undefined);
+  });
   try {
     const client = await pool.connect();
     try {
