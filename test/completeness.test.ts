@@ -10,13 +10,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
 import { createPullResource } from '../src/activities/pull-resource.js';
+import type { MaesnClient } from '../src/maesn/client.js';
 import { isCollapse, judgePass } from '../src/spec/completeness.js';
 import { resourceRow } from '../src/spec/resources.js';
+import { createTargetSystems } from '../src/spec/target-systems.js';
 import type { PullResourceResult } from '../src/workflows/messages.js';
 import { activityDependencies } from './support/activities.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { expectSameRecords } from './support/records.js';
+import { beginWalk } from './support/walks.js';
 
 const RUNS = z.coerce.number().parse(process.env['COMPLETENESS_RUNS'] ?? 50);
 /** Maesn's smallest. */
@@ -241,6 +244,36 @@ describe('a list that changes while it is read', () => {
   }, 1_800_000);
 });
 
+it('a walk over the books of a connection that was removed does not go on in those that came under the same id', async () => {
+  const connectionId = 'comes-back';
+  const resource: Kind = 'invoices';
+  const { connections, walks, records } = harness.store;
+  const add = (accountKey: string) => connections.add({ connectionId, targetSystem: 'sevdesk', accountKey }, 'test');
+  await add('of the old books');
+  let lists = 0;
+  const dependencies = activityDependencies(harness);
+  const list: MaesnClient['list'] = async () => {
+    lists += 1;
+    // The list has changed: it is read again. Meanwhile, everything else happens.
+    if (lists === 3) {
+      await connections.remove(connectionId, 'test');
+      await add('of the new books');
+      await beginWalk(harness.store, { connectionId, resource, walkId: 'new run' });
+    }
+    const pagination = { total: lists + 1, totalPages: 2 };
+    return { kind: 'page', records: [{ invoiceId: String(lists) }], texts: [], pagination, warnings: [] };
+  };
+  const pull = createPullResource({
+    ...dependencies,
+    maesn: { ...dependencies.maesn, list },
+    targetSystems: createTargetSystems({ sevdesk: { concurrency: 1 } }),
+  });
+  const result: unknown = await newAttempt().run(pull, { connectionId, resource, walkId: 'old run' });
+  expect(result).toMatchObject({ done: false, pages: 0 });
+  expect(await records.count(connectionId)).toEqual({});
+  expect(await walks.list(connectionId)).toMatchObject([{ walkId: 'new run', nextPage: 1, completedAt: null }]);
+});
+
 describe('the judgement on a pass', () => {
   const calm = {
     pages: 3,
@@ -254,6 +287,8 @@ describe('the judgement on a pass', () => {
 
   it.each([
     ['one page is one answer', { pages: 1, total: null, incremental: false }, 'complete'],
+    ['but not one that holds fewer than it counts', { pages: 1, read: 11 }, 'read again'],
+    ['unless it does so twice', { pages: 1, read: 11, previousFingerprint: 'a' }, 'complete'],
     ['an empty list, too', { pages: 1, read: 0, total: 0 }, 'complete'],
     ['counts that agree need only that nothing was added', {}, 'ask for changes'],
     ['where changes cannot be asked for, another pass must agree', { incremental: false }, 'read again'],

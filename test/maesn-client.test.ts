@@ -106,6 +106,7 @@ describe('a list', () => {
     ['null pagination', { meta: { pagination: null, warnings: null } }],
     ['strange meta', { meta: 'none' }],
     ['strange counts', { meta: { pagination: { total: 'many', totalPages: -1 } } }],
+    ['counts that Postgres cannot hold', { meta: { pagination: { total: 2 ** 31, totalPages: 2 ** 40 } } }],
   ])('is read with %s', async (_name, rest) => {
     const client = await clientOf(answer(200, JSON.stringify({ data: [1], ...rest })));
     await expect(client.list(list)).resolves.toMatchObject({ kind: 'page', records: [1] });

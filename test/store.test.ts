@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseRecords } from '../src/maesn/records.js';
 import type { Resource } from '../src/spec/resources.js';
 import { createSealing } from '../src/store/sealing.js';
@@ -6,13 +6,15 @@ import type { Cursor, Store } from '../src/store/index.js';
 import { openPostgres } from '../src/store/database.js';
 import { createStore } from '../src/store/index.js';
 import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
+import type { Query } from './support/store.js';
 import { waitFor } from './support/wait.js';
 import { beginWalk, savePages } from './support/walks.js';
 
 let store: Store;
+let query: Query;
 
 beforeAll(async () => {
-  ({ store } = await openTestStore());
+  ({ store, query } = await openTestStore());
 });
 afterAll(() => store.close());
 
@@ -35,9 +37,16 @@ const save = (connectionId: string, page: number, values: readonly unknown[], la
     page,
     records: parseRecords('invoices', { records: values }, 0),
     totalPages: 9,
-    totalRecords: 900,
+    totalRecords: last && page === 1 ? values.length : 900,
     last,
   });
+
+/** The store's clock may count in milliseconds: waits until it has moved. */
+async function later(): Promise<void> {
+  const clock = async () => (await query('select extract(epoch from clock_timestamp())::text as at'))[0]?.['at'];
+  const before = await clock();
+  await waitFor('the clock has moved', async () => (await clock()) !== before);
+}
 
 const list = (connectionId: string) => store.records.list({ connectionId, resource: 'invoices', limit: 1_000 });
 
@@ -56,6 +65,16 @@ describe('a page', () => {
       },
     ]);
   });
+
+  it.each(['0001-01-01T00:00:00+01:00', '9999-12-31T23:59:59-01:00'])(
+    'is written with a date of %s',
+    async (updatedDate) => {
+      const id = await connect();
+      await begin(id);
+      await save(id, 1, [{ invoiceId: 'a', updatedDate }]);
+      expect(await list(id)).toMatchObject([{ key: 'a', record: { updatedDate }, modifiedAt: null }]);
+    },
+  );
 
   it('is written by one of two attempts that hold it', async () => {
     const id = await connect();
@@ -215,6 +234,71 @@ describe('a walk', () => {
       await beginWalk(store, { connectionId: id, resource: 'units', walkId: 'unfinished', now: after(2) });
       expect(await small(id, 3, ['units'])).toEqual([]);
     });
+  });
+
+  describe('that reads everything does not take for gone what was written while it read', () => {
+    const written = (resource: 'invoices' | 'invoiceLineItems', values: readonly unknown[], parentKey?: string) =>
+      parseRecords(resource, { records: values }, 0, parentKey);
+    const put = async (connectionId: string, invoiceId: string) => {
+      await later();
+      await store.records.put({ connectionId, resource: 'invoices' }, written('invoices', [{ invoiceId }]));
+    };
+    const keys = async (connectionId: string) => (await list(connectionId)).map(({ key }) => key);
+
+    it.each([[['a', 'b']], [[]]])('from a list of %j', async (listed) => {
+      const id = await connect();
+      await begin(id);
+      await put(id, 'new');
+      const read = listed.map((invoiceId) => ({ invoiceId }));
+      expect(await save(id, 1, read, true)).toMatchObject({ verified: true, deleted: 0, phase: 'pages' });
+      expect(await keys(id)).toEqual([...listed, 'new']);
+    });
+
+    it('nor while somebody was asked whether all that is gone may be deleted', async () => {
+      const id = await connect();
+      const of = { connectionId: id, resource: 'invoices' } as const;
+      await begin(id);
+      await save(id, 1, [{ invoiceId: 'a' }, { invoiceId: 'b' }], true);
+      await later();
+      await beginWalk(store, { ...of, walkId: 'run-2', fullEveryMs: 0 });
+      const guarded = await savePages(store, { ...of, walkId: 'run-2', records: [], maximumDeletedShare: 0.2 });
+      expect(guarded).toMatchObject({ phase: 'guarded', deleted: 2 });
+      await put(id, 'new');
+      expect(await store.walks.decideDeletes({ connectionId: id, decision: 'delete', actor: 'test' })).toBe(true);
+      expect(await keys(id)).toEqual(['new']);
+    });
+
+    it('nor from the children of a parent', async () => {
+      const id = await connect();
+      const of = { connectionId: id, resource: 'invoiceLineItems' } as const;
+      await put(id, 'parent');
+      const item = (lineItemId: string) => written('invoiceLineItems', [{ lineItemId }], 'parent');
+      await store.records.put(of, item('old'));
+      await later();
+      await beginWalk(store, of);
+      await later();
+      await store.records.put(of, item('new'));
+      await savePages(store, { ...of, records: item('listed'), parents: ['parent'] });
+      const found = await store.records.list({ ...of, limit: 10 });
+      expect(found.map(({ key }) => key)).toEqual(['parent/listed', 'parent/new']);
+    });
+  });
+
+  it('that asks for changes does not believe a page that holds fewer than it counts', async () => {
+    const connectionId = await connect();
+    await begin(connectionId);
+    await save(connectionId, 1, [{ invoiceId: 'a' }], true);
+    const { walkSince, watermark } = await begin(connectionId, 'run-2');
+    const page = parseRecords('invoices', { records: [{ invoiceId: 'b' }] }, 0);
+    const of = { connectionId, resource: 'invoices', walkId: 'run-2', walkSince } as const;
+    const cursor = await savePages(store, { ...of, records: page, totalRecords: 2 });
+    expect(cursor).toMatchObject({ completedAt: null, watermark, pass: 2 });
+  });
+
+  it('begins no later than the clock of the store says, whatever that of the Worker does', async () => {
+    const id = await connect();
+    const { walkStartedAt } = await begin(id, 'run-1', new Date(Date.now() + 86_400_000));
+    expect(walkStartedAt.getTime()).toBeLessThan(Date.now() + 3_600_000);
   });
 
   it('over what has changed ends with its only page, in one statement as in several', async () => {
@@ -483,12 +567,13 @@ describe('a connection', () => {
       store.holds.place({ connectionId, kind, placedBy: 'somebody', reason: kind });
     await place(other, 'paused');
     expect(await store.connections.openForWalk(id)).toMatchObject({ opened: { accountKey: 'mine' }, holds: [] });
-    await place(id, 'paused');
     await place(id, 'delete_guard');
+    await later();
+    await place(id, 'paused');
     const opened = await store.connections.openForWalk(id);
     expect(opened?.opened).toEqual(await store.connections.open(id));
     expect(opened?.holds).toEqual(await store.holds.list(id));
-    expect(opened?.holds.map(({ reason }) => reason)).toEqual(['paused', 'delete_guard']);
+    expect(opened?.holds.map(({ reason }) => reason)).toEqual(['delete_guard', 'paused']);
     expect(await store.connections.openForWalk('nobody')).toBeUndefined();
   });
 
@@ -536,3 +621,80 @@ it('whoever reads events on from the last one it saw misses none, however many w
   await written;
   expect(seen.filter((id) => ids.includes(id))).toHaveLength(6 * 60);
 });
+
+// What only a Postgres server can do to a process; PGlite is within it.
+// oxlint-disable-next-line vitest/no-conditional-tests
+if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
+  describe('a Postgres server', () => {
+    const openAnother = async () => {
+      const { databaseUrl = '', database, query: ask } = await openTestStore();
+      onTestFinished(() => database.close());
+      return { databaseUrl, database, ask };
+    };
+
+    it('that ends connections, also in the middle of a transaction, does not end the process', async () => {
+      const { databaseUrl, database, ask } = await openAnother();
+      const other = await openPostgres(databaseUrl);
+      onTestFinished(() => other.close());
+      const end = () =>
+        ask(`select pg_terminate_backend(pid) from pg_stat_activity
+        where pid <> pg_backend_pid() and datname = current_database()`);
+      const cut = other.db.transaction(async (tx) => {
+        await tx.execute('select 1');
+        await end();
+        await waitFor('the connection is cut', () =>
+          tx.execute('select 1').then(
+            () => false,
+            () => true,
+          ),
+        );
+      });
+      await expect(cut).rejects.toThrow('Failed query');
+      const running = other.db.execute('select pg_sleep(60)').then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      await waitFor(
+        'it runs',
+        async () => (await ask("select 1 from pg_stat_activity where query like 'select pg_sleep%'")).length > 0,
+      );
+      await end();
+      expect(await running).toBeInstanceOf(Error);
+      await expect(createStore(other, createSealing(TEST_SEALING_KEY)).ping()).resolves.toBeUndefined();
+      await expect(createStore(database, createSealing(TEST_SEALING_KEY)).ping()).resolves.toBeUndefined();
+    });
+
+    it('takes its locks away from a process that stands still within a transaction', async () => {
+      const { ask } = await openAnother();
+      expect(await ask('show idle_in_transaction_session_timeout')).toEqual([
+        { idle_in_transaction_session_timeout: '30s' },
+      ]);
+    });
+
+    it('removes a connection while it is walked, and neither waits for the other', async () => {
+      const other = createStore((await openAnother()).database, createSealing(TEST_SEALING_KEY));
+      for (let round = 0; round < 10; round += 1) {
+        const connectionId = `walked-${round}`;
+        await other.connections.add({ connectionId, targetSystem: 'xero', accountKey: 'key' }, 'test');
+        const of = { connectionId, resource: 'invoices' } as const;
+        await beginWalk(other, of);
+        let pages = 0;
+        const walking = (async () => {
+          for (;;) {
+            const values = Array.from({ length: 400 }, (_, index) => ({
+              invoiceId: `${pages}-${index}`,
+              text: 'x'.repeat(500),
+            }));
+            const records = parseRecords('invoices', { records: values }, 0);
+            pages += 1;
+            await savePages(other, { ...of, page: pages, records, last: false });
+          }
+        })();
+        const ended = walking.then(() => 'never', String);
+        await waitFor('it walks', () => pages > 2);
+        expect(await other.connections.remove(connectionId, 'test')).toBe(true);
+        expect(await ended).toContain('the cursor is gone');
+      }
+    });
+  });
+}

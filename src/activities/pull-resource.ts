@@ -132,7 +132,14 @@ export function createPullResource(dependencies: ActivityDependencies) {
             return saved;
           },
         });
-      } while (cursor.completedAt === null && cursor.phase !== 'guarded' && !isSamePass(before, cursor));
+      } while (
+        cursor.walkId === walkId &&
+        cursor.completedAt === null &&
+        cursor.phase !== 'guarded' &&
+        !isSamePass(before, cursor)
+      );
+      // Another run walks now, perhaps over the books of another company: of a connection that was removed and added anew.
+      if (cursor.walkId !== walkId) return NOT_BEGUN;
       if (cursor.phase === 'guarded') {
         await tellWithheld(connectionId);
         return { ...HELD, ...toCounts(cursor) };

@@ -120,5 +120,5 @@ export async function walkPages({
 }
 
 export function isSamePass(a: Cursor, b: Cursor): boolean {
-  return a.pass === b.pass && a.phase === b.phase;
+  return a.walkId === b.walkId && a.pass === b.pass && a.phase === b.phase;
 }

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { listedTexts } from './listed-texts.js';
 import type { Listed } from './listed-texts.js';
 
-const count = z.number().int().nonnegative().optional().catch(undefined);
+/** No more than Postgres counts. */
+const count = z.int32().nonnegative().optional().catch(undefined);
 
 const pagination = z
   .object({ total: count, perPage: count, currentPage: count, totalPages: count })

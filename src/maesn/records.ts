@@ -34,6 +34,14 @@ function toDate(isoText: string): Date {
   return new Date(isComplete ? isoText : `${isoText}Z`);
 }
 
+/** `null`: not one in a year of four digits. `0001-01-01T00:00:00+01:00` is of the year 0 in UTC, which Postgres does not know. */
+function toModifiedAt(value: unknown): Date | null {
+  if (!isIsoText(value)) return null;
+  const date = toDate(value);
+  const year = date.getUTCFullYear();
+  return year >= 1 && year <= 9_999 ? date : null;
+}
+
 /**
  * Parses a page. `offset`: how many records of the walk came before it; a record of a resource without key is
  * known by its position. `parentKey`: of children, whose they are. The last record of a key wins, as it would if they
@@ -85,7 +93,7 @@ function parseRecord(
     key: parentKey === undefined ? key : childKey(parentKey, key),
     parentKey: parentKey ?? null,
     json,
-    modifiedAt: isIsoText(modified) ? toDate(modified) : null,
+    modifiedAt: toModifiedAt(modified),
     hash,
     problems: problems.length === 0 ? null : problems,
   };

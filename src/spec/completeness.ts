@@ -25,13 +25,13 @@ export interface PassEvidence {
  * `complete`: it has missed nothing. `ask for changes`: it has not, if nothing was added meanwhile, and nothing listed twice.
  * `read again`: it may have.
  *
- * One page is one answer: nothing can slide. Over several, a record is missed only when another one before it went away; then
+ * One page is one answer: nothing can slide, and it holds as many records as it counts. Over several, a record is missed only when another one before it went away; then
  * the count falls, unless one was added at the same moment. Two passes that saw the same records in the same order have
  * missed nothing either: what made the one miss a record, the other would not have listed.
  */
 export function judgePass(evidence: PassEvidence): 'complete' | 'ask for changes' | 'read again' {
   const { pages, read, total, totalChanged, fingerprint, previousFingerprint, incremental } = evidence;
-  if (pages <= 1) return 'complete';
+  if (pages <= 1 && (total === null || total === read)) return 'complete';
   if (totalChanged) return 'read again';
   if (fingerprint !== null && fingerprint === previousFingerprint) return 'complete';
   return incremental && total === read ? 'ask for changes' : 'read again';

@@ -8,7 +8,7 @@ import type { ChildResource, Collection } from '../spec/resources.js';
 import type { Database } from './database.js';
 import { cursors, records } from './schema.js';
 import type { Cursor, WalkOf } from './walks.js';
-import { COMPLETED } from './passes.js';
+import { COMPLETED, sincePass } from './passes.js';
 import { at, only } from './write-pages.js';
 
 export interface ChildWalkOf extends WalkOf {
@@ -53,6 +53,8 @@ export async function endParents(
         eq(records.resource, resource),
         sql`${records.parentKey} in ${keysIn(done)}`,
         isNull(records.deletedAt),
+        // What was written since may not have been listed yet.
+        sincePass(tx, of).before,
         sql`${records.key} not in ${keysIn(children)}`,
       ),
     );

@@ -1,5 +1,5 @@
 /** How a pass over a list ends: in another one, or in the end of its walk, with deletes and all. */
-import { and, eq, gte, isNotNull, isNull, like, not, notExists, sql } from 'drizzle-orm';
+import { and, eq, gte, isNotNull, isNull, like, lte, not, notExists, sql } from 'drizzle-orm';
 import type { SQLWrapper } from 'drizzle-orm';
 import { snapshotKey } from '../maesn/records.js';
 import { MAX_PASSES, isCollapse, judgePass } from '../spec/completeness.js';
@@ -91,14 +91,19 @@ interface Compared {
 }
 
 /** Of a record, since the pass began. Where Postgres joined the cursor, it might look it up for each record anew. */
-function sincePass(tx: Database, of: WalkOf) {
+export function sincePass(tx: Database, of: WalkOf) {
   const began = tx.select({ at: cursors.passStartedAt }).from(cursors).where(at(of));
   // The dates of records are no finer.
   const truncated = tx
     .select({ at: sql`date_trunc('milliseconds', ${cursors.passStartedAt})` })
     .from(cursors)
     .where(at(of));
-  return { added: gte(records.addedAt, began), changed: gte(records.modifiedAt, truncated) };
+  return {
+    added: gte(records.addedAt, began),
+    changed: gte(records.modifiedAt, truncated),
+    // What was stored later, the pass may have been too early for: a record that was written meanwhile is not gone.
+    before: lte(records.syncedAt, began),
+  };
 }
 
 /** The store and what the pass has seen. */
@@ -152,13 +157,13 @@ const sumOfHashes = (key: SQLWrapper) => sql<string>`sum(hashtextextended(${key}
 async function compareWithListed(tx: Database, of: WalkOf, cursor: Cursor): Promise<Compared> {
   const isFull = cursor.walkSince === null;
   const listed = listedBy(tx, of);
-  const { added, changed } = sincePass(tx, of);
+  const { added, changed, before } = sincePass(tx, of);
   const came = isFull ? sql`(${added} and (${listed.onChanges} or ${changed}))` : changed;
   const isHeld = sql`${records.deletedAt} is null`;
   const compared = await tx
     .with(listed)
     .select({
-      gone: sql<number>`(count(*) filter (where ${isHeld} and ${listed.key} is null))::int`,
+      gone: sql<number>`(count(*) filter (where ${isHeld} and ${listed.key} is null and ${before}))::int`,
       held: sql<number>`(count(*) filter (where ${isHeld}))::int`,
       came: sql<number>`(count(*) filter (where ${listed.key} is not null and (${came} or not ${listed.onPages})))::int`,
       // Records without a key of their own may well be the same.
@@ -235,7 +240,7 @@ export async function deleteGone(tx: Database, of: WalkOf): Promise<number> {
     .with(listed)
     .update(records)
     .set({ deletedAt: sql`now()` })
-    .where(and(ofResource(of), isNull(records.deletedAt), notExists(seen)))
+    .where(and(ofResource(of), isNull(records.deletedAt), sincePass(tx, of).before, notExists(seen)))
     .returning({ key: records.key });
   return gone.length;
 }

@@ -240,10 +240,11 @@ export function createWalks(db: Database, process: string): Walks {
   };
 }
 
-function isOnlyPageOfChanges({ resource, phase, page, pages, last, walkSince = null }: SavePagesInput): boolean {
-  return (
-    walkSince !== null && phase === 'pages' && page === 1 && pages === 1 && last && resourceRow(resource).key !== null
-  );
+function isOnlyPageOfChanges({ resource, walkSince = null, ...read }: SavePagesInput): boolean {
+  const { phase, page, pages, last, totalRecords, keys } = read;
+  const isOnly = phase === 'pages' && page === 1 && pages === 1 && last;
+  const isAll = totalRecords === null || totalRecords === keys.length;
+  return walkSince !== null && isOnly && isAll && resourceRow(resource).key !== null;
 }
 
 /** What a cursor is set to when a walk begins. */
@@ -251,7 +252,8 @@ function newWalk({ walkId, now }: BeginWalkInput) {
   return {
     ...NEW_PASS,
     walkId,
-    walkStartedAt: now,
+    // The clock of a Worker may be ahead: what changes meanwhile would be missed.
+    walkStartedAt: sql`least(now(), ${now.toISOString()}::timestamptz)`,
     pass: 1,
     completedAt: null,
     deleted: 0,
