@@ -430,6 +430,10 @@ describe('a write whose task goes on', () => {
     await harness.sync.cancelWrite(connectionId, idempotencyKey);
     await expect(handle.result()).rejects.toThrow('Workflow execution cancelled');
     expect(await harness.sync.writeStatus(connectionId, idempotencyKey)).toMatchObject({ state: 'undecided' });
+    // Whoever is asked must hear of it.
+    expect(await harness.sync.events({ connectionId })).toMatchObject([
+      { type: 'write.undecided', data: { idempotencyKey, because: 'it was cancelled' } },
+    ]);
     expect(await harness.sync.resolveWrite(connectionId, idempotencyKey, { decision: 'abandon' })).toMatchObject({
       outcome: 'abandoned',
     });

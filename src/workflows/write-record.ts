@@ -78,12 +78,17 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
       return await ended(step.result);
     } catch (error) {
       if (!endedByCancellation(error)) throw error;
-      const step = await CancellationScope.nonCancellable(() => giveUpWrite({ ...input, because: 'it was cancelled' }));
-      if (step.next === 'nothing') await CancellationScope.nonCancellable(() => ended(step.result));
+      await CancellationScope.nonCancellable(giveUp);
       throw new CancelledFailure('the write was cancelled');
     } finally {
       await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
     }
+  }
+
+  async function giveUp(): Promise<void> {
+    const step = await giveUpWrite({ ...input, because: 'it was cancelled' });
+    if (step.next === 'nothing') await ended(step.result);
+    if (step.next === 'decide') await tellUndecided(step);
   }
 
   // oxlint-disable-next-line typescript/consistent-return -- every case returns
