@@ -6,7 +6,7 @@ import type { SyncConnectionStatus } from '../src/workflows/messages.js';
 import { atCycleEnds } from './support/cycle-ends.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
-import { untilRetrying } from './support/sync-states.js';
+import { untilAwaiting, untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 let harness: Harness;
@@ -230,6 +230,20 @@ it('somebody at Temporal pauses and resumes with Updates, and the store and the 
   expect(await harness.store.holds.list(connectionId)).toEqual([]);
   expect((await actionsOf(connectionId)).slice(-2)).toEqual(['ops: sync.paused', 'somebody at Temporal: sync.resumed']);
   await harness.sync.removeConnection(connectionId);
+});
+
+it('somebody at Temporal resumes what was paused through the API while the end user has to sign in', async () => {
+  const { connectionId, account } = await harness.connect({ records: { items: 5 } });
+  account.revoke();
+  await harness.sync.startSync(connectionId, { resources: ['items'] });
+  await untilAwaiting(harness.sync, connectionId);
+  const handle = harness.temporal.workflow.getHandle(syncConnectionId(connectionId));
+  await expect(handle.executeUpdate('resume')).rejects.toThrow('Workflow Update failed');
+  await harness.sync.pauseSync(connectionId, { reason: 'audit' });
+  expect(await handle.executeUpdate('resume')).toMatchObject({ state: 'AwaitingReauthorization', holds: [] });
+  expect(await harness.store.holds.list(connectionId)).toEqual([]);
+  await harness.sync.reauthorized(connectionId, account.reconnect());
+  await untilState(connectionId, 'Completed');
 });
 
 it('a retry that waits is made now, when somebody asks for it, and only then', async () => {

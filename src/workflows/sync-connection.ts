@@ -83,6 +83,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
   let hintedWalks = 0;
   let hintDelayMs = HINT_DELAY_MS;
   let hintsPulledAt = 0;
+  /** Who waits for the end user does not look: what may be held then, the store knows, and no Update is refused for it. */
   let holdsChanged = input.holdsChanged === true;
   let unsupported: UnsupportedResources = {};
 
@@ -112,7 +113,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
           'InvalidInput',
           'pause takes { reason, by? }, texts of at most 500 characters',
         );
-        refuseIf(state.isPaused, 'AlreadyPaused', 'the sync is paused already');
+        refuseIf(state.isPaused && !holdsChanged, 'AlreadyPaused', 'the sync is paused already');
       },
     },
   );
@@ -126,7 +127,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
     {
       validator: (who) => {
         refuseIf(!isResumeInput(who), 'InvalidInput', 'resume takes { by? }, a text of at most 500 characters');
-        refuseIf(!state.isPaused, 'NotPaused', 'the sync is not paused');
+        refuseIf(!state.isPaused && !holdsChanged, 'NotPaused', 'the sync is not paused');
       },
     },
   );
@@ -144,7 +145,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
           'InvalidInput',
           'decideDeletes takes { decision, by? }: "delete" or "keep", and a text of at most 500 characters',
         );
-        refuseIf(!state.isGuarded, 'NothingToDecide', 'no deletes wait for a decision');
+        refuseIf(!state.isGuarded && !holdsChanged, 'NothingToDecide', 'no deletes wait for a decision');
       },
     },
   );
