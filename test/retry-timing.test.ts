@@ -8,6 +8,7 @@ import { syncConnectionId } from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
+import { waitFor } from './support/wait.js';
 
 let harness: Harness;
 beforeAll(async () => {
@@ -96,5 +97,26 @@ describe('the delay before the next attempt', () => {
     const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['invoices'] });
     await harness.temporal.workflow.getHandle(workflowId).result();
     expectDelays(await readDelays(connectionId), [60, 120, 60, 120, 60, 120].map(exactly));
+  });
+});
+
+describe('a store that cannot be reached', () => {
+  it('is waited for in timers, not within a Workflow Task', async () => {
+    const { connectionId } = await harness.connect({ records: { invoices: 5 } });
+    await harness.query(`alter table maesn_sync.events rename to events_away`);
+    try {
+      await harness.sync.startSync(connectionId, { resources: ['invoices'] });
+      await waitFor(
+        'three timers have fired',
+        async () => {
+          const events = await readEvents(harness.temporal, syncConnectionId(connectionId));
+          return events.filter(({ type }) => type === 'TIMER_FIRED').length >= 3;
+        },
+        30_000,
+      );
+    } finally {
+      await harness.query(`alter table maesn_sync.events_away rename to events`);
+    }
+    await harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).result();
   });
 });

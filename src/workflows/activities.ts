@@ -1,6 +1,6 @@
 /** Every Activity option, each number with its reason. */
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { ActivityOptions } from '@temporalio/workflow';
+import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import { BEFORE_WALKS } from '../spec/fairness.js';
 import { DELIVERY_RETRY_POLICY, MAESN_RETRY_POLICY } from '../spec/retry.js';
@@ -41,6 +41,15 @@ const STORE_RETRY_POLICY: ActivityOptions['retry'] = {
   nonRetryableErrorTypes: ['ConnectionNotFound', 'AlreadyPaused', 'NotPaused', 'NothingToDecide'],
 };
 
+/**
+ * Of a Local Activity that is tried again as above. From the fourth failure on it waits as a timer: waiting within the Workflow
+ * Task would take the place of another one, and three events every 8 seconds.
+ */
+const LOCAL_RETRY: Pick<LocalActivityOptions, 'retry' | 'localRetryThreshold'> = {
+  retry: STORE_RETRY_POLICY,
+  localRetryThreshold: '5 seconds',
+};
+
 /** Activities that need only the store and Temporal: all come back, and soon. */
 export const {
   decideDeletes,
@@ -70,7 +79,7 @@ export const {
 export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites, tellApplication } =
   proxyLocalActivities<Activities>({
     startToCloseTimeout: '1 minute',
-    retry: STORE_RETRY_POLICY,
+    ...LOCAL_RETRY,
   });
 
 /**
@@ -79,7 +88,7 @@ export const { readHints, readHolds, readUnsupported, readWrite, startNextWrites
  */
 export const { beginCycle } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '2 minutes',
-  retry: STORE_RETRY_POLICY,
+  ...LOCAL_RETRY,
 });
 
 /** Where the store fails, it is left to `pullResource`, too. */
