@@ -7,6 +7,7 @@ import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents } from './support/history.js';
 import { expectSameRecords } from './support/records.js';
+import { untilIdle } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 let harness: Harness;
@@ -245,6 +246,18 @@ describe('cancelling', () => {
 });
 
 describe('a repeating sync', () => {
+  it('is cancelled, also where another plan came just before and nobody has seen it yet', async () => {
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    const plan = (every: string) => harness.sync.startSync(connectionId, { resources: ['items'], every });
+    await plan('1 hour');
+    await untilIdle(harness.sync, connectionId, 2);
+    await harness.stopWorker();
+    await plan('2 hours');
+    await harness.sync.cancelSync(connectionId);
+    await harness.startWorker();
+    await waitFor('it is cancelled', async () => (await harness.sync.syncStatus(connectionId)).state === 'Cancelled');
+  });
+
   it('runs again after its interval, and at once when it is asked to', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 5 } });
     await harness.sync.startSync(connectionId, { resources: ['items'], every: '1 hour' });

@@ -1,6 +1,7 @@
-import { continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
+import { setHandler, workflowInfo } from '@temporalio/workflow';
 import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import { deliverEvents as deliver } from './activities.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { eventsAddedSignal } from './messages.js';
 import type { DeliverEventsInput } from './messages.js';
 import { receiveRetrying } from './retrying.js';
@@ -29,7 +30,8 @@ export async function deliverEvents(input: DeliverEventsInput): Promise<{ readon
       );
       delivered += result.delivered;
       ({ more } = result);
-      if (workflowInfo().continueAsNewSuggested && (more || added)) return continueAsNew<typeof deliverEvents>(input);
+      if (workflowInfo().continueAsNewSuggested && (more || added))
+        return continueUnlessCancelled<typeof deliverEvents>(input);
     }
     return { delivered };
   }

@@ -9,6 +9,7 @@ import {
 import { describeRetrying, stateOfRetry } from '../spec/retry-text.js';
 import { endSubscriptions, renewSubscriptions } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { causeOf, endedByCancellation } from './failures.js';
 import { syncStartedSignal } from './messages.js';
 import type { KeepSubscribedInput, RefusedWebhooks } from './messages.js';
@@ -31,11 +32,10 @@ export async function keepSubscribed({ connectionId, refused: earlier }: KeepSub
 
   async function keep(): Promise<void> {
     try {
-      if (!(await lookAndWait())) {
-        await end();
-        // A sync that was started meanwhile wants them again.
-        if (!syncStarted) return;
-      }
+      if (await lookAndWait()) return await continueUnlessCancelled<typeof keepSubscribed>({ connectionId, refused });
+      await end();
+      // A sync that was started meanwhile wants them again.
+      if (!syncStarted) return;
     } catch (error) {
       if (!endedByCancellation(error)) {
         if (causeOf(error).type === 'ConnectionNotFound') return;

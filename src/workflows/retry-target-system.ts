@@ -1,5 +1,6 @@
-import { condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, setHandler, workflowInfo } from '@temporalio/workflow';
 import { retrySome } from './activities.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { retryTargetSystemQuery } from './messages.js';
 import type { RetryTargetSystemInput, RetryTargetSystemReport } from './messages.js';
 import { createShownState } from './show-state.js';
@@ -31,7 +32,7 @@ export async function retryTargetSystem(input: RetryTargetSystemInput): Promise<
       if (left === 0) return report();
       await condition(() => false, some.nextInMs, { summary: 'the next one' });
       if (workflowInfo().continueAsNewSuggested) {
-        return continueAsNew<typeof retryTargetSystem>({ ...input, until, after, told });
+        return continueUnlessCancelled<typeof retryTargetSystem>({ ...input, until, after, told });
       }
     }
   });

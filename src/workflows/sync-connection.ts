@@ -4,7 +4,6 @@ import {
   CancelledFailure,
   allHandlersFinished,
   condition,
-  continueAsNew,
   isCancellation,
   setHandler,
   sleep,
@@ -27,6 +26,7 @@ import {
   tellApplication,
 } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { causeOf, endedByCancellation } from './failures.js';
 import {
   decideDeletesUpdate,
@@ -182,7 +182,7 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
         // One that brought nothing may have taken long to do so: the pause after it is a whole one.
         const from = failedCycles === 0 ? Date.parse(startedAt) : Date.now();
         const isDueNow = everyMs === undefined || asks > 0;
-        return await continueAsNew<typeof syncConnection>({
+        return await continueUnlessCancelled<typeof syncConnection>({
           ...handedOn(),
           failedCycles,
           dueAt: isDueNow ? Date.now() : from + cycleIntervalMs(everyMs, failedCycles),
@@ -238,10 +238,10 @@ export async function syncConnection(input: SyncConnectionInput): Promise<SyncRe
       }
       if (replanned !== undefined) {
         const nextAt = Math.min(time, Date.now() + replanned.everyMs);
-        await continueAsNew<typeof syncConnection>({ ...handedOn(), dueAt: nextAt });
+        await continueUnlessCancelled<typeof syncConnection>({ ...handedOn(), dueAt: nextAt });
       }
       // A long wait with many hints must not outgrow a history.
-      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof syncConnection>(handedOn());
+      if (workflowInfo().continueAsNewSuggested) await continueUnlessCancelled<typeof syncConnection>(handedOn());
       const called = () => asks > 0 || holdsChanged || replanned !== undefined || (hinted && !state.isHeld);
       await condition(called, Math.max(1, time - Date.now()), { summary: 'next cycle' });
     }

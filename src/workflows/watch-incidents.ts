@@ -1,6 +1,7 @@
-import { condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, setHandler, workflowInfo } from '@temporalio/workflow';
 import { INCIDENT_REVIEW_MS } from '../spec/incidents.js';
 import { reviewIncidents } from './activities.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { incidentOpenedSignal } from './messages.js';
 import { createShownState } from './show-state.js';
 
@@ -18,7 +19,7 @@ export async function watchIncidents(): Promise<void> {
       await condition(() => false, INCIDENT_REVIEW_MS, { summary: 'the next review' });
       ({ open } = await reviewIncidents());
       shown.show('Idle', `**${open} incidents** are open. Each is asked about again in a quarter of an hour.`);
-      if (workflowInfo().continueAsNewSuggested && open > 0) await continueAsNew<typeof watchIncidents>();
+      if (workflowInfo().continueAsNewSuggested && open > 0) await continueUnlessCancelled<typeof watchIncidents>();
     }
   });
 }

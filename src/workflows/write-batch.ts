@@ -1,5 +1,6 @@
-import { condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, setHandler, workflowInfo } from '@temporalio/workflow';
 import { startNextWrites } from './activities.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { hasEnded, writeBatchQuery, writeChangedSignal } from './messages.js';
 import type { WriteBatchInput, WriteBatchReport } from './messages.js';
 import { createShownState } from './show-state.js';
@@ -29,7 +30,7 @@ export async function writeBatch(input: WriteBatchInput): Promise<WriteBatchRepo
       );
       if (hasEnded(report)) return report;
       await condition(() => changed, LOOK_AGAIN, { summary: 'a write has ended' });
-      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeBatch>(input);
+      if (workflowInfo().continueAsNewSuggested) await continueUnlessCancelled<typeof writeBatch>(input);
     }
   });
 }

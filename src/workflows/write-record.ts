@@ -3,7 +3,6 @@ import {
   CancelledFailure,
   allHandlersFinished,
   condition,
-  continueAsNew,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -19,6 +18,7 @@ import {
   tellApplication,
 } from './activities.js';
 import { receiveReauthorization } from './await-reauthorization.js';
+import { continueUnlessCancelled } from './continue-as-new.js';
 import { causeOf, endedByCancellation } from './failures.js';
 import { refuseIf, isCount, isOneOf, isText } from './inputs.js';
 import { resolveWriteUpdate, writeChangedSignal, writeStatusQuery } from './messages.js';
@@ -108,7 +108,7 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
       case 'waitForTurn':
         await condition(() => changed, LOOK_AGAIN, { summary: 'the write before it' });
         // The one before it may wait for a person for weeks. What is known of this one is in the store.
-        if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof writeRecord>(input);
+        if (workflowInfo().continueAsNewSuggested) await continueUnlessCancelled<typeof writeRecord>(input);
         return { next: 'send' };
       case 'decide':
         await tellUndecided(step);
