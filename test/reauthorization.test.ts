@@ -153,6 +153,24 @@ describe('a revoked login', () => {
     expect(await reauthorize.result()).toEqual({ released: 3 });
   });
 
+  it('releases those that wait behind one that cannot be signalled, which is tried again', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+    // That is no id of a Workflow, and Temporal says so.
+    await harness.query(
+      `insert into maesn_sync.waiting_workflows (connection_id, workflow_id, round) values ('${connectionId}', '', 1)`,
+    );
+    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await awaiting(connectionId);
+    const other = await anotherThatWaits(connectionId, 'other');
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await Promise.all([other.result(), result(connectionId)]);
+    const reauthorize = harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`);
+    expect((await reauthorize.describe()).status.name).toBe('RUNNING');
+    await harness.query(`delete from maesn_sync.waiting_workflows where connection_id = '${connectionId}'`);
+    expect(await closed(`reauthorize/${connectionId}`)).toBe('COMPLETED');
+  });
+
   it.each([400, 404, 405, 409])('is over when the probe meets a %i, which is about its path alone', async (status) => {
     const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
     account.fault({ resource: 'items', page: 2, answer: 'revoke' });

@@ -160,16 +160,22 @@ export function createSettleReauthorization(dependencies: ActivityDependencies) 
       occasion,
     });
     await tell({ connectionId, type: SETTLED_EVENTS[outcome], occasion, data: { round } });
+    const failures: unknown[] = [];
     for (const workflowId of waiting) {
+      heartbeat();
       try {
         // By id alone, without run: a Workflow that has continued as new meanwhile gets it too.
         await temporal.workflow.getHandle(workflowId).signal(reauthorizationSettledSignal, { outcome });
       } catch (error) {
-        if (!isGone(error)) throw error;
+        if (!isGone(error)) {
+          failures.push(error);
+          continue;
+        }
       }
       await store.reauthorizations.leave(connectionId, workflowId, round);
-      heartbeat();
     }
+    // Only now: nobody waits for one that cannot be signalled.
+    if (failures.length > 0) throw failures[0];
     return { released: waiting.length };
   };
 }
