@@ -17,10 +17,15 @@ import type { Collection } from '../src/spec/resources.js';
 import { keysOf } from '../src/spec/table.js';
 import { WRITE_OPERATIONS, pathParameters, writeRow } from '../src/spec/writes.js';
 import type { WriteRow } from '../src/spec/writes.js';
-import { reauthorizeConnectionId, resolveWriteUpdate, writeRecordId } from '../src/workflows/messages.js';
+import {
+  reauthorizeConnectionId,
+  resolveWriteUpdate,
+  writeChangedSignal,
+  writeRecordId,
+} from '../src/workflows/messages.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
-import { readEvents } from './support/history.js';
+import { readEvents, readSignals } from './support/history.js';
 import { TIME_SKIPPING_ARGS } from './support/skipping-client.js';
 import { waitFor } from './support/wait.js';
 
@@ -76,6 +81,19 @@ async function readAllEvents(connectionId: string) {
     all.push(...some);
     afterId = some.at(-1)?.id ?? afterId;
   }
+}
+
+/** On a server where a history is long sooner than elsewhere. Until the test has finished. */
+async function startPatientHarness(): Promise<Harness> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-writes-'));
+  // What was begun last ends first.
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  const extraArgs = [...TIME_SKIPPING_ARGS, '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40'];
+  const server = await startTemporalServer({ dataDir, persistent: false, ui: false, extraArgs, env: process.env });
+  onTestFinished(() => server.stop());
+  const patient = await startHarness({ skipTime: ['started by client'], temporalAddress: server.address });
+  onTestFinished(() => patient.close());
+  return patient;
 }
 
 async function writeToEnd(connectionId: string, input: WriteInput) {
@@ -236,15 +254,7 @@ describe('a write of which nobody has said what became of it', () => {
   });
 
   it('keeps those behind it waiting for weeks, in a history that does not grow without end', async () => {
-    // Where a history is long sooner than elsewhere.
-    const dataDir = await mkdtemp(path.join(tmpdir(), 'maesn-sync-writes-'));
-    // What was begun last ends first.
-    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
-    const extraArgs = [...TIME_SKIPPING_ARGS, '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40'];
-    const server = await startTemporalServer({ dataDir, persistent: false, ui: false, extraArgs, env: process.env });
-    onTestFinished(() => server.stop());
-    const patient = await startHarness({ skipTime: ['started by client'], temporalAddress: server.address });
-    onTestFinished(() => patient.close());
+    const patient = await startPatientHarness();
     const { connectionId, account } = await patient.connect({ targetSystem: HIDES, records: {} });
     account.fault({ operation: 'createInvoice', answer: { status: 500 } });
     const input = invoice();
@@ -259,6 +269,27 @@ describe('a write of which nobody has said what became of it', () => {
     await waitFor('another run goes on', async () => (await current.describe()).runId !== handle.firstExecutionRunId);
     await patient.sync.resolveWrite(connectionId, input.idempotencyKey, { decision: 'abandon' });
     expect(await handle.result()).toMatchObject({ outcome: 'applied' });
+  });
+
+  it('that is asked for again and again costs its Workflow no Signal, and one that is signalled without end begins anew', async () => {
+    const patient = await startPatientHarness();
+    const { connectionId, account } = await patient.connect({ targetSystem: HIDES, records: {} });
+    account.fault({ operation: 'createInvoice', answer: { status: 500 } });
+    const input = invoice();
+    const write = () => patient.sync.write(connectionId, input);
+    await write();
+    await waitFor('it waits', async () => (await patient.sync.writes({ connectionId, states: ['undecided'] }))[0]);
+    for (let times = 0; times < 3; times += 1) await write();
+    const workflowId = writeRecordId({ connectionId, idempotencyKey: input.idempotencyKey });
+    expect(await readSignals(patient.temporal, workflowId)).toEqual([]);
+    const handle = patient.temporal.workflow.getHandle(workflowId);
+    const { runId } = await handle.describe();
+    await waitFor('another run goes on', async () => {
+      await handle.signal(writeChangedSignal);
+      return (await handle.describe()).runId !== runId;
+    });
+    await patient.sync.resolveWrite(connectionId, input.idempotencyKey, { decision: 'abandon' });
+    expect(await handle.result()).toMatchObject({ outcome: 'abandoned', sends: 1 });
   });
 
   it('that was decided while Temporal did not answer goes on when somebody tries again', async () => {

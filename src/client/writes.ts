@@ -123,16 +123,23 @@ export function createWrites(context: ClientContext): WriteCalls {
     return { ...write, ...(answer === undefined ? {} : { answer }) };
   }
 
-  /** Also wakes one that runs: whatever was changed, the store tells it. */
+  async function startOf(write: Write) {
+    const { targetSystem } = await findConnection(context, write.connectionId);
+    return writeRecordStart({ ...write, targetSystem }, write.operation, taskQueue);
+  }
+
+  /** Of one that runs, nobody is told: it may wait for weeks, and a run takes only so many Signals. */
   async function run(write: Write): Promise<void> {
-    const { connectionId, operation } = write;
-    const { targetSystem } = await findConnection(context, connectionId);
-    await callTemporal(connectionId, () =>
-      temporal.workflow.signalWithStart(
-        'writeRecord',
-        writeRecordStart({ ...write, targetSystem }, operation, taskQueue),
-      ),
+    const { signal: _signal, ...start } = await startOf(write);
+    await callTemporal(write.connectionId, () =>
+      temporal.workflow.start('writeRecord', { ...start, workflowIdConflictPolicy: 'USE_EXISTING' }),
     );
+  }
+
+  /** Whatever was changed, the store tells it. */
+  async function runOrWake(write: Write): Promise<void> {
+    const start = await startOf(write);
+    await callTemporal(write.connectionId, () => temporal.workflow.signalWithStart('writeRecord', start));
   }
 
   const handleOf = (of: WriteRecordInput) => temporal.workflow.getHandle(writeRecordId(of));
@@ -210,10 +217,10 @@ export function createWrites(context: ClientContext): WriteCalls {
       if (!(await store.writes.resolve({ connectionId, idempotencyKey, decision, sends, actor }))) {
         const { state } = await find(connectionId, idempotencyKey);
         // Whoever tries again may have met a Temporal that did not answer, the first time.
-        if (state !== 'ended') await run(write);
+        if (state !== 'ended') await runOrWake(write);
         throw refused(write, state === 'undecided' ? 'was sent again since: look anew' : 'is not undecided');
       }
-      await run(write);
+      await runOrWake(write);
       return toStatus(await find(connectionId, idempotencyKey));
     },
 
@@ -225,7 +232,7 @@ export function createWrites(context: ClientContext): WriteCalls {
       const isCancelled =
         (await store.writes.cancel({ connectionId, idempotencyKey, actor })) || write.state === 'ended';
       // Whoever runs it tells all others, and asks a person where it was sent.
-      await run(write);
+      await runOrWake(write);
       await ignoreNotRunning(callTemporal(connectionId, () => handleOf(write).cancel()));
       if (isCancelled) return;
       await store.journal.add({ connectionId, actor, action: 'write.cancelled', detail: { idempotencyKey } });

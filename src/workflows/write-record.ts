@@ -107,15 +107,20 @@ export async function writeRecord(input: WriteRecordInput): Promise<WriteRecordR
         );
       case 'waitForTurn':
         await condition(() => changed, LOOK_AGAIN, { summary: 'the write before it' });
-        // The one before it may wait for a person for weeks. What is known of this one is in the store.
-        if (workflowInfo().continueAsNewSuggested) await continueUnlessCancelled<typeof writeRecord>(input);
+        await beginAnewIfSuggested();
         return { next: 'send' };
       case 'decide':
         await tellUndecided(step);
         await condition(() => changed);
+        await beginAnewIfSuggested();
         changed = false;
         return readWrite(input);
     }
+  }
+
+  /** A person may take weeks to decide this one, or the one before it. What is known of it is in the store. */
+  async function beginAnewIfSuggested(): Promise<void> {
+    if (workflowInfo().continueAsNewSuggested) await continueUnlessCancelled<typeof writeRecord>(input);
   }
 
   async function tellUndecided({ because, sends }: Extract<WriteStep, { next: 'decide' }>): Promise<void> {
