@@ -13,6 +13,7 @@ import { createWebhooks } from '../src/store/webhooks.js';
 import { readActivities, readEvents, readSignals } from './support/history.js';
 import { expectSameRecords } from './support/records.js';
 import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
+import { untilAwaiting } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 import { beginWalk, savePages } from './support/walks.js';
 import { post, sign, startWebhookHarness, subscribed, webhookOf } from './support/webhooks.js';
@@ -308,6 +309,31 @@ describe('an event', () => {
     );
   });
 
+  it('is one Signal, however many follow while the sync waits for the end user, and is pulled when that is back', async () => {
+    const { connectionId, account } = await connect({ records: { items: 5 }, resources: ['items'] });
+    account.revoke();
+    await harness.sync.syncNow(connectionId);
+    await untilAwaiting(harness.sync, connectionId);
+    const emit = (id: string) => {
+      account.put('items', { id });
+      return account.emit([eventOf({ resource: 'ITEM' })]);
+    };
+    for (const id of ['new-1', 'new-2', 'new-3', 'new-4']) {
+      await emit(id);
+      await harness.query(`update maesn_sync.hints set since = since - interval '31 seconds'`);
+    }
+    const signals = await readSignals(harness.temporal, `sync/${connectionId}`);
+    expect(signals.filter((name) => name === 'hinted')).toHaveLength(1);
+    await harness.sync.reauthorized(connectionId, account.reconnect());
+    await pulled(connectionId);
+    await expectSameRecords(harness.store, connectionId, account, ['items']);
+    // What it has pulled, it must be told of again.
+    await emit('new-5');
+    await waitFor('the item is there', () =>
+      harness.store.records.find({ connectionId, resource: 'items', key: 'new-5' }),
+    );
+  });
+
   it('that comes during a cycle is pulled after it, in the run that waits for the next', async () => {
     const { connectionId, account } = await connect({
       records: { items: 250, customers: 5 },
@@ -481,6 +507,9 @@ describe('a hint', () => {
       expect([await hint(), await hint()]).toEqual([true, false]);
       expect(await webhooks.hint('c', 'items', 1)).toBe(true);
       expect(await webhooks.hints('c')).toEqual(['invoices', 'items']);
+      await webhooks.told('c', ['invoices']);
+      await since('31 seconds');
+      expect([await hint(), await webhooks.hint('c', 'items', 1)]).toEqual([false, true]);
     } finally {
       await close();
     }

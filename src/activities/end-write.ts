@@ -1,4 +1,6 @@
 /** How a write ends: in the store first, then for whoever waits for it. */
+import type { Client } from '@temporalio/client';
+import type { SignalDefinition } from '@temporalio/common';
 import type { WriteAnswer } from '../maesn/envelope.js';
 import { writeRow } from '../spec/writes.js';
 import type { Write, WriteOf } from '../store/index.js';
@@ -55,13 +57,9 @@ export function createWriteEnd(dependencies: ActivityDependencies) {
   async function pullSoon(connectionId: string, write: Write): Promise<void> {
     const { resource } = writeRow(write.operation);
     if (resource === null) return;
-    await store.webhooks.hint(connectionId, resource, 1);
-    await temporal.workflow
-      .getHandle(syncConnectionId(connectionId))
-      .signal(hintedSignal)
-      .catch((error: unknown) => {
-        if (!isGone(error)) throw error;
-      });
+    if (!(await store.webhooks.hint(connectionId, resource, 1))) return;
+    if (await signalUnlessGone(temporal, syncConnectionId(connectionId), hintedSignal))
+      await store.webhooks.told(connectionId, [resource]);
   }
 
   return {
@@ -95,9 +93,21 @@ export function createWriteEnd(dependencies: ActivityDependencies) {
   };
 }
 
+/** `false`: there is no such Workflow (any more). */
+async function signalUnlessGone(temporal: Client, workflowId: string, signal: SignalDefinition): Promise<boolean> {
+  try {
+    await temporal.workflow.getHandle(workflowId).signal(signal);
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
 export function createEndWrite(dependencies: ActivityDependencies) {
   const { store, temporal } = dependencies;
   const tell = createTell(dependencies);
+  const wake = (workflowId: string) => signalUnlessGone(temporal, workflowId, writeChangedSignal);
 
   /** Tells the application, and whose turn it is now. Safe to repeat. */
   return async function endWrite(of: WriteOf): Promise<void> {
@@ -110,13 +120,4 @@ export function createEndWrite(dependencies: ActivityDependencies) {
     if (next !== undefined) await wake(writeRecordId(next));
     if (write.batchId !== null) await wake(writeBatchId({ connectionId, batchId: write.batchId }));
   };
-
-  async function wake(workflowId: string): Promise<void> {
-    await temporal.workflow
-      .getHandle(workflowId)
-      .signal(writeChangedSignal)
-      .catch((error: unknown) => {
-        if (!isGone(error)) throw error;
-      });
-  }
 }

@@ -28,14 +28,14 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
     for (const resource of events.flatMap(({ resources }) => resources)) {
       counts.set(resource, (counts.get(resource) ?? 0) + 1);
     }
-    const news: boolean[] = [];
-    for (const [resource, count] of counts) news.push(await store.webhooks.hint(id, resource, count));
-    if (!news.includes(true)) return;
+    const news: Resource[] = [];
+    for (const [resource, count] of counts) if (await store.webhooks.hint(id, resource, count)) news.push(resource);
+    if (news.length === 0) return;
     // While it is held it pulls nothing, and looks for hints when it goes on: a run takes 10,000 Signals, and that can last for weeks.
     if ((await store.holds.list(id)).length > 0) return;
     const sync = temporal.workflow.getHandle(syncConnectionId(id));
     // Where no sync runs, the next one asks for everything that has changed anyway.
-    await ignoreNotRunning(tell(id, () => sync.signal(hintedSignal)));
+    if (await ignoreNotRunning(tell(id, () => sync.signal(hintedSignal)))) await store.webhooks.told(id, news);
   }
 
   async function markDeleted(id: string, events: Of<'deleted'>): Promise<void> {

@@ -426,6 +426,8 @@ export const hints = schema.table(
     since: time('since').notNull().defaultNow(),
     /** How many webhook events this hint stands for. */
     events: integer().notNull().default(1),
+    /** The sync has been signalled: it pulls what is hinted at, which removes the hint. */
+    told: boolean().notNull().default(false),
   },
   (table) => [primaryKey({ columns: [table.connectionId, table.resource] })],
 );

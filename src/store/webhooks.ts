@@ -37,7 +37,7 @@ export interface RecordDeletion {
 const BATCH_WINDOW_MS = 5;
 const batchScheduleFn = (run: () => void) => void setTimeout(run, BATCH_WINDOW_MS);
 
-/** How long a hint is taken for on its way to the sync; then somebody else tells it again. */
+/** How long a hint that is not told is taken for on its way to the sync; then somebody else tells it. */
 const HINT_TOLD_FOR = sql`interval '30 seconds'`;
 
 export interface Webhooks {
@@ -53,8 +53,10 @@ export interface Webhooks {
   remove(tokenHash: string): Promise<void>;
   /** The subscription that a callback URL belongs to, with its secret in the clear. Throws `SealingError`. */
   open(token: string): Promise<(WebhookSubscription & { readonly secret: string | null }) | undefined>;
-  /** Notes that something of a resource has changed. `true`: the sync must be told, nobody else just has. */
+  /** Notes that something of a resource has changed. `true`: the sync must be told, nobody else has; then `told`. */
   hint(connectionId: string, resource: Resource, events: number): Promise<boolean>;
+  /** The sync has been signalled. However many events come until it pulls these resources, it need not be told again. */
+  told(connectionId: string, resources: readonly Resource[]): Promise<void>;
   hints(connectionId: string): Promise<Resource[]>;
   /**
    * Answers how many records were marked: those that are there and were not modified since. Of a record without a
@@ -126,6 +128,13 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
 
     hint: (connectionId, resource, events) => hinting.load({ connectionId, resource, events }),
 
+    async told(connectionId, resources) {
+      await db
+        .update(hints)
+        .set({ told: true })
+        .where(and(eq(hints.connectionId, connectionId), inArray(hints.resource, [...resources])));
+    },
+
     async hints(connectionId) {
       const rows = await db
         .select({ resource: hints.resource })
@@ -180,7 +189,7 @@ async function writeHints(db: Database, given: readonly NewHint[]): Promise<bool
   const written = await db
     .insert(hints)
     .select(
-      sql`select connection_id, resource, now(), given.events
+      sql`select connection_id, resource, now(), given.events, false
           from jsonb_to_recordset(${JSON.stringify([...sums.values()])}::jsonb)
             as given (connection_id text, resource text, events integer)
           join ${connections} on ${connections.id} = connection_id
@@ -190,7 +199,7 @@ async function writeHints(db: Database, given: readonly NewHint[]): Promise<bool
       target: [hints.connectionId, hints.resource],
       set: {
         events: sql`${hints.events} + excluded.events`,
-        since: sql`case when ${hints.since} < now() - ${HINT_TOLD_FOR} then now() else ${hints.since} end`,
+        since: sql`case when not ${hints.told} and ${hints.since} < now() - ${HINT_TOLD_FOR} then now() else ${hints.since} end`,
       },
     })
     // now() is the same all through a statement: only a row that is new or renewed has it.

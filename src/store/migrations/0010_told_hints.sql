@@ -1,0 +1,1 @@
+ALTER TABLE "maesn_sync"."hints" ADD COLUMN "told" boolean DEFAULT false NOT NULL;
