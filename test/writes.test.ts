@@ -7,9 +7,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ServiceError } from '@temporalio/client';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import type { SandboxAccount } from '../sandbox/index.js';
+import { createWriteEnd } from '../src/activities/end-write.js';
+import { createSendWrite } from '../src/activities/send-write.js';
 import type { WriteInput } from '../src/client.js';
 import { startTemporalServer } from '../src/embedded/temporal-server.js';
 import { isChild, resourceRow } from '../src/spec/resources.js';
@@ -23,6 +27,7 @@ import {
   writeChangedSignal,
   writeRecordId,
 } from '../src/workflows/messages.js';
+import { activityDependencies } from './support/activities.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { readEvents, readSignals } from './support/history.js';
@@ -469,6 +474,41 @@ describe('a write whose task goes on', () => {
       outcome: 'abandoned',
     });
   });
+});
+
+it('that is answered late, when a person was asked already, ends all the same, and the application is told', async () => {
+  const { connectionId, account } = await connect(HIDES);
+  account.fault({ operation: 'createInvoice', answer: 'cut' });
+  const { idempotencyKey } = await harness.sync.write(connectionId, invoice());
+  const told = async () => (await harness.sync.latestEvents(connectionId, 10)).map(({ type }) => type);
+  await waitFor('a person is asked', async () => (await told()).includes('write.undecided'));
+  const write = await harness.sync.writeStatus(connectionId, idempotencyKey);
+  const end = createWriteEnd(activityDependencies(harness));
+  await end.applied(write, { outcome: 'applied', data: { id: 'late' } });
+  expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied' });
+  await waitFor('it is told', async () => (await told()).includes('write.ended'));
+});
+
+it('is not sent by a Worker that stood still since it claimed it: others take the request for over', async () => {
+  const { connectionId, account } = await connect();
+  const of = { connectionId, idempotencyKey: 'w' };
+  const { store } = harness;
+  await store.writes.add({ ...of, operation: 'createInvoice', parameters: {}, body: { name: 'Chairs' } }, 'test');
+  let stoodStillMs = 0;
+  const now = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + stoodStillMs);
+  onTestFinished(() => clock.mockRestore());
+  const claim: typeof store.writes.claim = async (write) => {
+    const claimed = await store.writes.claim(write);
+    stoodStillMs = 60_000;
+    return claimed;
+  };
+  const frozen = { ...store, writes: { ...store.writes, claim } };
+  const sendWrite = createSendWrite({ ...activityDependencies(harness), store: frozen });
+  const attempt = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR', () => undefined) });
+  await expect(attempt.run(sendWrite, of)).rejects.toMatchObject({ type: 'NoResponse' });
+  expect(await store.writes.find(of)).toMatchObject({ state: 'waiting', sends: 0 });
+  expect(account.writes).toEqual([]);
 });
 
 it('what is found out about a send leaves a later one as it is', async () => {

@@ -62,33 +62,39 @@ export function createWriteEnd(dependencies: ActivityDependencies) {
       await store.webhooks.told(connectionId, [resource]);
   }
 
+  async function end(write: Write, { outcome, data, information }: Applied): Promise<void> {
+    const { connectionId, idempotencyKey, operation, parameters } = write;
+    const { method, resource } = writeRow(operation);
+    const answer = information === undefined ? { data } : { data, information };
+    const ended = { connectionId, idempotencyKey, outcome, resource, answer };
+    if (method === 'DELETE') {
+      const key = Object.values(parameters).at(-1) ?? '';
+      if (resource !== null) await store.webhooks.markDeleted(connectionId, [{ resource, key, deletedAt: new Date() }]);
+      await store.writes.end({ ...ended, recordKey: key });
+      return;
+    }
+    const record = toRecord(write, data);
+    if (record === undefined || resource === null) {
+      await pullSoon(connectionId, write);
+      await store.writes.end(ended);
+      return;
+    }
+    await store.records.put({ connectionId, resource }, [record]);
+    const created = method === 'POST';
+    if (await store.writes.end({ ...ended, recordKey: record.key, created })) return;
+    await store.writes.move(write, {
+      state: 'undecided',
+      because: 'another write is known to have created this record',
+    });
+  }
+
   return {
     /** What was written is in the store before anybody hears of it. */
-    async applied(write: Write, { outcome, data, information }: Applied): Promise<void> {
-      const { connectionId, idempotencyKey, operation, parameters } = write;
-      const { method, resource } = writeRow(operation);
-      const answer = information === undefined ? { data } : { data, information };
-      const end = { connectionId, idempotencyKey, outcome, resource, answer };
-      if (method === 'DELETE') {
-        const key = Object.values(parameters).at(-1) ?? '';
-        if (resource !== null)
-          await store.webhooks.markDeleted(connectionId, [{ resource, key, deletedAt: new Date() }]);
-        await store.writes.end({ ...end, recordKey: key });
-        return;
-      }
-      const record = toRecord(write, data);
-      if (record === undefined || resource === null) {
-        await pullSoon(connectionId, write);
-        await store.writes.end(end);
-        return;
-      }
-      await store.records.put({ connectionId, resource }, [record]);
-      const created = method === 'POST';
-      if (await store.writes.end({ ...end, recordKey: record.key, created })) return;
-      await store.writes.move(write, {
-        state: 'undecided',
-        because: 'another write is known to have created this record',
-      });
+    async applied(write: Write, applied: Applied): Promise<void> {
+      const before = await store.writes.find(write);
+      await end(write, applied);
+      // The answer has come late: a person was asked already, and the Workflow waits for what that person says.
+      if (before?.state === 'undecided') await signalUnlessGone(temporal, writeRecordId(write), writeChangedSignal);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Sends a write, once. What becomes of an attempt that ends without an answer, `look-up-write.ts` finds out. */
 import type { WriteAnswer } from '../maesn/envelope.js';
+import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { writeFailureMeans } from '../spec/write-steps.js';
 import { writePath, writeRow } from '../spec/writes.js';
@@ -19,6 +20,9 @@ import {
 import type { AuthorizedConnection } from './open-connection.js';
 import { createSender } from './send.js';
 import { toContent } from './write-body.js';
+
+/** Between the claim of a write and its request. */
+const STOOD_STILL_MS = 5_000;
 
 export function createSendWrite(dependencies: ActivityDependencies) {
   const { maesn, store, options } = dependencies;
@@ -83,14 +87,17 @@ export function createSendWrite(dependencies: ActivityDependencies) {
       const sender = createSender(dependencies, connection, 1);
       let sent: Write | undefined;
       try {
+        const endpoint = await endpointOf(of);
         const answer = await sender.send({
-          endpoint: await endpointOf(of),
+          endpoint,
           ask: async () => {
             // Only now that it may leave at once: from here on, whoever finds it does not know what became of it.
+            const asked = performance.now();
             const claim = await store.writes.claim(of);
             if (claim?.decision === 'behind') return 'behind' as const;
             if (claim?.decision !== 'send') return undefined;
             sent = claim.write;
+            if (performance.now() - asked > STOOD_STILL_MS) throw notSent(endpoint);
             return send(connection, claim.write, claim.body);
           },
           isAnswer: (answered) => typeof answered === 'object',
@@ -121,6 +128,16 @@ export function createSendWrite(dependencies: ActivityDependencies) {
     const { method, path } = writeRow(write.operation);
     return `${method} ${path}`;
   }
+}
+
+/** Others take a request for over when it would have been, had it left when it was claimed: one that leaves later would be a second one. */
+function notSent(endpoint: string): MaesnError {
+  return new MaesnError({
+    type: 'NoResponse',
+    request: endpoint,
+    reason: 'was not asked: the Worker stood still',
+    neverSent: true,
+  });
 }
 
 /** Another attempt may have found it meanwhile, and have it looked up. */
