@@ -117,6 +117,7 @@ describe('a store that cannot be reached', () => {
     } finally {
       await harness.query(`alter table maesn_sync.events_away rename to events`);
     }
-    await harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).result();
+    const report: unknown = await harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).result();
+    expect(report).toMatchObject({ resources: { invoices: { status: 'completed' } } });
   });
 });

@@ -255,7 +255,8 @@ describe('a repeating sync', () => {
     await plan('2 hours');
     await harness.sync.cancelSync(connectionId);
     await harness.startWorker();
-    await waitFor('it is cancelled', async () => (await harness.sync.syncStatus(connectionId)).state === 'Cancelled');
+    const state = async () => (await harness.sync.syncStatus(connectionId)).state;
+    expect(await waitFor('it has ended', async () => (await state()) !== 'Idle' && (await state()))).toBe('Cancelled');
   });
 
   it('runs again after its interval, and at once when it is asked to', async () => {
