@@ -8,6 +8,7 @@ import { startHarness } from './support/harness.js';
 import { openTestStore } from './support/store.js';
 
 const START_MS = Date.UTC(2026, 10, 23);
+const DAY_MS = 86_400_000;
 const { get, scopedLimits } = createTargetSystems();
 const LIMITED = Object.keys(TARGET_SYSTEMS).filter((slug) => get(slug).rateLimits.length > 0);
 
@@ -63,11 +64,24 @@ describe.each(LIMITED)('%s', (slug) => {
   });
 });
 
-it('whoever asks whenever, for however many: no window holds more than its limit', () => {
-  const limits = [
-    { scope: 's', limit: { requests: 7, perMs: 1_000 } },
-    { scope: 's', limit: { requests: 40, perMs: 86_400_000 } },
-  ];
+it.each([
+  ['a day’s budget alone', [{ requests: 10, perMs: DAY_MS }]],
+  [
+    'one with a pace',
+    [
+      { requests: 7, perMs: 1_000 },
+      { requests: 40, perMs: DAY_MS },
+    ],
+  ],
+  [
+    'two budgets',
+    [
+      { requests: 10, perMs: DAY_MS / 4 },
+      { requests: 25, perMs: DAY_MS },
+    ],
+  ],
+])('whoever asks whenever, for however many, of %s: no window holds more than its limit, and turns ascend', (_, of) => {
+  const limits = of.map((limit) => ({ scope: 's', limit }));
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(4 * 3_600_000), fc.integer({ min: 1, max: 6 })), { maxLength: 60 }),
@@ -82,8 +96,8 @@ it('whoever asks whenever, for however many: no window holds more than its limit
           sent.push(...reserved.times);
           expect(reserved.times.every((time) => time >= now)).toBe(true);
         }
-        const ordered = sent.toSorted((a, b) => a - b);
-        for (const { limit } of limits) expect(most(ordered, limit.perMs)).toBeLessThanOrEqual(limit.requests);
+        expect(sent).toEqual(sent.toSorted((a, b) => a - b));
+        for (const limit of of) expect(most(sent, limit.perMs)).toBeLessThanOrEqual(limit.requests);
       },
     ),
   );

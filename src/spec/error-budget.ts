@@ -27,7 +27,7 @@ export function errorBudgetAt(state: PaceState | undefined, limit: ErrorLimit, n
 
 export function countError(state: PaceState, limit: ErrorLimit, nowMs: number): PaceState {
   const name = nameOf(limit);
-  return { ...state, used: { ...state.used, [name]: countOne(state.used[name], limit.perMs, nowMs) } };
+  return { ...state, used: { ...state.used, [name]: countOne(state.used[name], limit.perMs, nowMs, nowMs) } };
 }
 
 /** Whether the target system counts this answer: that it is asked too fast is another matter. */

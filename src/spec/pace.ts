@@ -59,7 +59,7 @@ export function reserve(given: PaceStates, limits: readonly ScopedLimit[], count
   const times: number[] = [];
   for (let index = 0; index < count; index += 1) {
     const at = earliest(states, limits, nowMs);
-    states = take(states, limits, at);
+    states = take(states, limits, at, nowMs);
     times.push(at);
   }
   return { states, times };
@@ -105,7 +105,7 @@ function countedAt(slots: Slots = {}, perMs: number, at: number) {
     .toSorted((a, b) => a.slot - b.slot);
 }
 
-function take(states: PaceStates, limits: readonly ScopedLimit[], at: number): PaceStates {
+function take(states: PaceStates, limits: readonly ScopedLimit[], at: number, nowMs: number): PaceStates {
   const next: Record<string, PaceState> = { ...states };
   for (const { scope, limit } of limits) {
     const state = next[scope] ?? NEW_PACE;
@@ -114,16 +114,16 @@ function take(states: PaceStates, limits: readonly ScopedLimit[], at: number): P
       const intervalMs = (limit.perMs / limit.requests) * AIR * state.slowdown;
       next[scope] = { ...state, nextAt: { ...state.nextAt, [name]: at + intervalMs } };
     } else {
-      next[scope] = { ...state, used: { ...state.used, [name]: countOne(state.used[name], limit.perMs, at) } };
+      next[scope] = { ...state, used: { ...state.used, [name]: countOne(state.used[name], limit.perMs, at, nowMs) } };
     }
   }
   return next;
 }
 
-/** One more in the slot of `at`; slots that no window reaches any more are forgotten. */
-export function countOne(slots: Slots = {}, perMs: number, at: number): Slots {
+/** One more in the slot of `at`, which may be tomorrow; slots that no window reaches any more, now, are forgotten. */
+export function countOne(slots: Slots = {}, perMs: number, at: number, nowMs: number): Slots {
   const current = String(Math.floor(at / (perMs / SLOTS)));
-  const kept = countedAt(slots, perMs, at).map(({ slot, requests }) => [slot, requests] as const);
+  const kept = countedAt(slots, perMs, nowMs).map(({ slot, requests }) => [slot, requests] as const);
   return { ...Object.fromEntries(kept), [current]: (slots[current] ?? 0) + 1 };
 }
 
