@@ -1,11 +1,15 @@
 /** The limits of the target systems: never exceeded, and used. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../src/spec/pace.js';
 import type { PaceStates } from '../src/spec/pace.js';
 import { TARGET_SYSTEMS, createTargetSystems } from '../src/spec/target-systems.js';
+import { writeRecordId } from '../src/workflows/messages.js';
+import { MAESN_STATE } from '../src/workflows/search-attributes.js';
 import { startHarness } from './support/harness.js';
+import type { Harness } from './support/harness.js';
 import { openTestStore } from './support/store.js';
+import { waitFor } from './support/wait.js';
 
 const START_MS = Date.UTC(2026, 10, 23);
 const DAY_MS = 86_400_000;
@@ -111,6 +115,18 @@ it('a day’s budget is there at once, and comes back as it was used', () => {
   expect((times[10] ?? 0) - START_MS).toBeLessThanOrEqual(86_400_000 * (1 + 1 / 48));
 });
 
+it('a turn that is too far away is not reserved, and nothing is changed for it', () => {
+  const day = { requests: 3, perMs: DAY_MS };
+  const limits = [{ requests: 60, perMs: 60_000 }, day].map((limit) => ({ scope: 's', limit }));
+  const first = reserve({}, limits, 5, START_MS, 90_000);
+  expect(first.times).toHaveLength(3);
+  expect(first.far?.limit).toBe(day);
+  const again = reserve(first.states, limits, 5, START_MS, 90_000);
+  expect(again).toEqual({ states: first.states, times: [], far: first.far });
+  // Who has the time still gets it.
+  expect(reserve(first.states, limits, 1, START_MS).times).toEqual([first.far?.at]);
+});
+
 it('a 429 makes it slower, success faster again, both within bounds', () => {
   let state = NEW_PACE;
   for (let i = 0; i < 20; i += 1) state = slowDown(state);
@@ -149,4 +165,88 @@ it.each([1, 9])('an operator’s own limit is what counts: %i requests at once',
   } finally {
     await harness.close();
   }
+});
+
+describe('a day’s budget that is spent', () => {
+  const DAILY = { requests: 6, perMs: DAY_MS };
+  let harness: Harness;
+  beforeAll(async () => {
+    const sevdesk = { rateLimits: [DAILY], concurrency: 3 };
+    harness = await startHarness({ overrides: { MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({ sevdesk }) } });
+  });
+  afterAll(() => harness.close());
+
+  const untilItWaits = (workflowId: string) =>
+    waitFor('its next attempt is waited for', async () => {
+      const { raw, typedSearchAttributes } = await harness.temporal.workflow.getHandle(workflowId).describe();
+      const pending = raw.pendingActivities?.find(({ nextAttemptScheduleTime }) => nextAttemptScheduleTime);
+      return typedSearchAttributes.get(MAESN_STATE) === 'Waiting' && pending;
+    });
+
+  /** As if a day and a part of one had passed since what the store remembers. */
+  const passDayInStore = (connectionId: string) =>
+    harness.query(`
+      update maesn_sync.paces set state = jsonb_set(state, '{used}', (
+        select jsonb_object_agg(name, (select jsonb_object_agg((slot::bigint - 49)::text, sent) from jsonb_each(slots) as one(slot, sent)))
+        from jsonb_each(state->'used') as each(name, slots)))
+      where scope = 'connection/${connectionId}'`);
+
+  it('is waited for by the retry, and what was fetched before is in the store', async () => {
+    const { connectionId, account } = await harness.connect({ records: { items: 600 } });
+    const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items'] });
+    const pending = await untilItWaits(workflowId);
+    expect(pending.lastFailure?.applicationFailureInfo?.type).toBe('RateLimitSpent');
+    const requests = () => harness.sandbox.requests.filter(({ account: name }) => name === account.name);
+    // One within the Workflow Task, which had reserved three, and three in the Activity.
+    expect(requests()).toHaveLength(4);
+    expect(await harness.store.records.count(connectionId)).toEqual({ items: 400 });
+
+    const { state, retry, summary } = await harness.sync.syncStatus(connectionId);
+    expect(state).toBe('Waiting');
+    expect(retry?.message).toMatch(
+      /^The rate limit of sevdesk is used up \(6 requests in 1 day\): the next request may be sent in 1d .*, at 20.* It goes on by itself\.$/,
+    );
+    expect((retry?.nextAttemptAt.getTime() ?? 0) - Date.now()).toBeGreaterThan(DAY_MS - 60_000);
+    expect(summary).toMatch(
+      /^The rate limit of sevdesk is used up, at items; next attempt in 1d .*\. It goes on by itself\.$/,
+    );
+
+    // Asked again too early, it reserves nothing, and is no failure: nobody is told of one.
+    let { activityId } = pending;
+    for (let early = 0; early < 3; early += 1) {
+      await harness.sync.retryNow(connectionId);
+      const before = activityId;
+      ({ activityId } = await waitFor('it has tried again', async () => {
+        const again = await untilItWaits(workflowId);
+        return again.activityId !== before && again;
+      }));
+    }
+    expect(requests()).toHaveLength(4);
+    expect((await harness.sync.events({ connectionId })).map(({ type }) => type)).toEqual(['sync.started']);
+
+    await passDayInStore(connectionId);
+    await harness.sync.retryNow(connectionId);
+    await harness.temporal.workflow.getHandle(workflowId).result();
+    expect(await harness.store.records.count(connectionId)).toEqual({ items: 600 });
+    // Those that are in flight together come in any order.
+    const pages = requests().map(({ page }) => Number(page));
+    expect(pages.slice(0, 6).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('holds up a write, which is sent once when it comes back', async () => {
+    const { connectionId, account } = await harness.connect({ records: {} });
+    await harness.store.paces.reserve([{ scope: `connection/${connectionId}`, limit: DAILY }], DAILY.requests);
+    const idempotencyKey = 'order-1';
+    await harness.sync.write(connectionId, {
+      idempotencyKey,
+      operation: 'createInvoice',
+      body: { invoiceNumber: 'A-1' },
+    });
+    await untilItWaits(writeRecordId({ connectionId, idempotencyKey }));
+    expect(await harness.sync.writeStatus(connectionId, idempotencyKey)).toMatchObject({ state: 'waiting', sends: 0 });
+    await passDayInStore(connectionId);
+    await harness.sync.retryNow(connectionId);
+    expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied', sends: 1 });
+    expect(account.writes).toHaveLength(1);
+  });
 });

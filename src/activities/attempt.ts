@@ -10,11 +10,13 @@ import { LONG_WAIT_MS, isStuck } from '../spec/retry.js';
 import { isFailureDetails } from '../workflows/messages.js';
 import type { AttemptCounts, MetFailure, RetryingReport } from '../workflows/messages.js';
 import {
+  TurnIsFar,
   UNEXPECTED,
   isFinal,
   isMaesnError,
   isTemporalFailure,
   metBefore,
+  rateLimitSpent,
   targetSystemOf,
   toApplicationFailure,
   toUnexpectedFailure,
@@ -121,16 +123,16 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
 
   /** One Signal for a row of failures, or two where it waited long before. One that was lost is sent again with the next failure. */
   async function tellIfStuck(failure: ApplicationFailure, explain: AttemptAbout['explain']): Promise<void> {
-    const { failures: perType, failingSince, told } = progress;
+    const { failures: perType, failingSince = new Date().toISOString(), told } = progress;
     const failures = Object.values(perType).reduce((sum, of) => sum + of, 0);
-    if (isLocal || told === 'fails' || failingSince === undefined || isFinal(failure)) return;
+    if (isLocal || told === 'fails' || isFinal(failure)) return;
     const tells = isStuck(failures) ? 'fails' : 'waits';
     const { nextRetryDelay } = failure;
     const isLong = typeof nextRetryDelay === 'number' && nextRetryDelay >= LONG_WAIT_MS;
     if (tells === told || (tells === 'waits' && !isLong)) return;
     const reported = toReport(failure);
     const incidentId = await explain?.(reported.type).catch(() => undefined);
-    const report = { ...reported, failures, since: failingSince, incidentId };
+    const report = { ...reported, failures: Math.max(1, failures), since: failingSince, incidentId };
     if (await tellRetrying(report)) change({ told: tells });
   }
 
@@ -149,6 +151,12 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
     async toFailure(error, { hears, explain, ...about } = {}) {
       if (cancellationDetails()?.workerShutdown === true) return workerShutdown();
       if (isTemporalFailure(error)) return error;
+      if (error instanceof TurnIsFar) {
+        const failure = rateLimitSpent(error);
+        // It is no failure that counts, but a wait that may be long.
+        await tellIfStuck(failure, undefined);
+        return failure;
+      }
       const failure = count(error, about);
       if (!isFinal(failure)) {
         const type = failure.type ?? UNEXPECTED;

@@ -5,7 +5,8 @@ import prettyMs from 'pretty-ms';
 import { MaesnError } from '../maesn/failure.js';
 import type { MaesnFailure } from '../maesn/failure.js';
 import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
-import { deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
+import { RATE_LIMIT_SPENT, deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
+import type { RateLimit } from '../spec/target-systems.js';
 import { databaseCode, statementFailure, storeFailure } from '../store/database-error.js';
 import type { FailureDetails, MetFailure, WalkCounts } from '../workflows/messages.js';
 
@@ -180,11 +181,30 @@ export function anotherRequestRuns(name: string): ApplicationFailure {
   });
 }
 
-/** Nothing went wrong: a Workflow Task is no place to wait for one's turn. */
-export function turnIsFar(waitMs: number): ApplicationFailure {
+/** The next request may only be sent later than an attempt waits for it. No failure of Maesn: nothing was asked. */
+export class TurnIsFar extends Error {
+  override readonly name = 'TurnIsFar';
+  readonly #at: number;
+
+  constructor(targetSystem: string, { waitMs, limit }: { readonly waitMs: number; readonly limit: RateLimit }) {
+    const per = prettyMs(limit.perMs, { verbose: true });
+    super(`The rate limit of ${targetSystem} is used up (${limit.requests} requests in ${per})`);
+    this.#at = performance.now() + waitMs;
+  }
+
+  /** From now. */
+  get waitMs(): number {
+    return Math.max(MINIMUM_DELAY_MS, Math.ceil(this.#at - performance.now()));
+  }
+}
+
+/** Nothing went wrong: the retry is the timer, so that nobody has to wait for it in an Activity. */
+export function rateLimitSpent({ message, waitMs }: TurnIsFar): ApplicationFailure {
+  const at = new Date(Date.now() + waitMs).toISOString();
   return ApplicationFailure.create({
-    type: 'TurnIsFar',
-    message: `The next request may be sent in ${prettyMs(waitMs)}: an Activity waits for that.`,
+    type: RATE_LIMIT_SPENT,
+    message: `${message}: the next request may be sent in ${prettyMs(waitMs)}, at ${at}. It goes on by itself.`,
+    nextRetryDelay: waitMs,
     category: ApplicationFailureCategory.BENIGN,
   });
 }

@@ -2,10 +2,10 @@
 import { sleep } from '@temporalio/activity';
 import type { ScopedLimit } from '../spec/pace.js';
 import type { Store } from '../store/index.js';
-import { turnIsFar } from './failure.js';
+import { TurnIsFar } from './failure.js';
 
 export interface Pace {
-  /** Resolves when the next request may be sent. */
+  /** Resolves when the next request may be sent; throws `TurnIsFar` where that is too far away. */
   turn(): Promise<void>;
   /** The target system says that it is too fast, whatever the table says. */
   slowDown(): Promise<void>;
@@ -13,26 +13,30 @@ export interface Pace {
   answered(requests: number): Promise<void>;
 }
 
-/**
- * `ahead`: turns that are reserved at once; those that are not used are lost, so no more than may be in flight. `maxWaitMs`: a
- * turn that is further away is not waited for.
- */
-export function createPace(
-  store: Store,
-  limits: readonly ScopedLimit[],
-  ahead: number,
-  maxWaitMs: number = Infinity,
-): Pace {
+export interface PaceOptions {
+  readonly store: Store;
+  readonly limits: readonly ScopedLimit[];
+  /** Turns that are reserved at once; those that are not used are lost, so no more than may be in flight. */
+  readonly ahead: number;
+  /** A turn that is further away is neither reserved nor waited for. */
+  readonly maxWaitMs: number;
+  /** Of the target system, for whoever reads why it waits. */
+  readonly name: string;
+}
+
+export function createPace({ store, limits, ahead, maxWaitMs, name }: PaceOptions): Pace {
   const scopes = [...new Set(limits.map(({ scope }) => scope))];
   let turns: number[] = [];
+  let far: TurnIsFar | undefined;
   let isSlow = false;
   let reserving: Promise<void> = Promise.resolve();
 
   async function reserve(): Promise<void> {
     if (turns.length > 0) return;
-    const reserved = await store.paces.reserve(limits, ahead);
+    const reserved = await store.paces.reserve(limits, ahead, maxWaitMs);
     const now = performance.now();
     turns = reserved.waitsMs.map((waitMs) => now + waitMs);
+    far = reserved.far === undefined || turns.length > 0 ? undefined : new TurnIsFar(name, reserved.far);
     ({ isSlow } = reserved);
   }
 
@@ -45,9 +49,9 @@ export function createPace(
         reserving = reserving.then(reserve);
         await reserving;
         at = turns.shift();
+        if (at === undefined && far !== undefined) throw far;
       }
       const waitMs = at - performance.now();
-      if (waitMs > maxWaitMs) throw turnIsFar(waitMs);
       if (waitMs > 0) await sleep(waitMs);
     },
 

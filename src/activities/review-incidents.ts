@@ -3,7 +3,7 @@ import { outcomeOf } from '../spec/incidents.js';
 import type { Outcome } from '../spec/incidents.js';
 import { startAttempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { isMaesnError } from './failure.js';
+import { TurnIsFar, isMaesnError } from './failure.js';
 import { createNoteOutcome, createTellIncidents } from './learn.js';
 import { openConnection } from './open-connection.js';
 import { createProbe } from './probe.js';
@@ -23,6 +23,8 @@ export function createReviewIncidents(dependencies: ActivityDependencies) {
       await probe({ ...connection, accountKey });
       return 'succeeded';
     } catch (error) {
+      // Those behind it do not wait for that.
+      if (error instanceof TurnIsFar) return undefined;
       if (!isMaesnError(error)) throw error;
       return error.failure.type === 'ErrorBudgetSpent' ? undefined : outcomeOf(error.failure.type);
     }

@@ -34,17 +34,26 @@ function describe(error: unknown) {
   return isMaesnError(error) ? error.failure : { type: 'Unexpected' };
 }
 
-/** `inFlight`: how many are sent at the same time at most. `maxWaitMs`: how long a turn is waited for; absent: as long as it takes. */
+/** What is further away than this is no wait for an Activity, which ends after 10 minutes; then its retry is the timer. */
+const MAX_WAIT_MS = 90_000;
+
+/** `inFlight`: how many are sent at the same time at most. `maxWaitMs`: how long a turn is waited for. */
 export function createSender(
   { store, targetSystems, traceRequest }: Needed,
   connection: Connection,
   inFlight: number,
-  maxWaitMs?: number,
+  maxWaitMs = MAX_WAIT_MS,
 ): Sender {
   const { connectionId, targetSystem: slug } = connection;
   const system = targetSystems.get(slug);
   const name = system.name ?? slug;
-  const pace = createPace(store, targetSystems.scopedLimits(slug, connectionId), inFlight, maxWaitMs);
+  const pace = createPace({
+    store,
+    limits: targetSystems.scopedLimits(slug, connectionId),
+    ahead: inFlight,
+    maxWaitMs,
+    name,
+  });
   const errors = createErrorBudget({ store, connectionId, system, name });
   const hold = createLease({ store, scope: `connection/${connectionId}`, name });
 

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, cancellationSignal } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { MaesnRequest } from '../maesn/client.js';
-import type { MaesnError } from '../maesn/failure.js';
 import { LOOK_AGAIN, lookAgainInMs, renewalDueAt } from '../spec/webhook-renewal.js';
 import { webhookKinds } from '../spec/webhook-resources.js';
 import type { WebhookKind } from '../spec/webhook-resources.js';
@@ -13,7 +12,7 @@ import type { RenewSubscriptionsInput, RenewSubscriptionsResult } from '../workf
 import { startAttempt } from './attempt.js';
 import type { Attempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { isMaesnError } from './failure.js';
+import { TurnIsFar, isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
 import { isGone } from './join-reauthorization.js';
 import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
@@ -49,8 +48,8 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
       if (!held) {
         await renewAll(requireAuthorization(opened), refused, now).catch((error: unknown) => {
           // What was refused until then must not be asked for again: the result keeps it, a failure would not.
-          if (!isBudgetSpent(error)) throw error;
-          waitMs = error.failure.retryAfterMs;
+          waitMs = notSentForMs(error);
+          if (waitMs === undefined) throw error;
         });
       }
       const left = await store.webhooks.list(connectionId);
@@ -162,7 +161,7 @@ async function isRefused({ attempt, keyVersion }: Asking, ask: () => Promise<voi
     await attempt.progressed();
     return false;
   } catch (error) {
-    if (isBudgetSpent(error)) throw error;
+    if (notSentForMs(error) !== undefined) throw error;
     const failure = await attempt.toFailure(error, { keyVersion });
     const isFinal = failure instanceof ApplicationFailure && failure.nonRetryable === true;
     if (!isFinal || isUnauthorized(failure)) throw failure;
@@ -175,8 +174,10 @@ function isUnauthorized(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.type === 'Unauthorized';
 }
 
-function isBudgetSpent(error: unknown): error is MaesnError {
-  return isMaesnError(error) && error.failure.type === 'ErrorBudgetSpent';
+/** Until a budget has room again; `undefined`: it was something else. */
+function notSentForMs(error: unknown): number | undefined {
+  if (error instanceof TurnIsFar) return error.waitMs;
+  return isMaesnError(error) && error.failure.type === 'ErrorBudgetSpent' ? error.failure.retryAfterMs : undefined;
 }
 
 function createAsking(dependencies: ActivityDependencies, connection: AuthorizedConnection, attempt: Attempt): Asking {

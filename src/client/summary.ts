@@ -1,6 +1,7 @@
 /** What a sync does or waits for, in a sentence; said alike by the page, the commands and the HTTP API. */
 import prettyMs from 'pretty-ms';
 import { errorRule, isFailureType } from '../spec/error-guide.js';
+import { RATE_LIMIT_SPENT } from '../spec/retry.js';
 import type { SyncStatus } from './status.js';
 
 type Summarized = Omit<SyncStatus, 'summary'>;
@@ -65,12 +66,16 @@ function syncingSentence({ resource, resources }: Summarized): string {
 /** "429 from xero, third time in a row, at invoices page 12; next attempt in 3 minutes 12 seconds." */
 function retrySentence({ connection }: Summarized, retry: NonNullable<Summarized['retry']>, now: Date): string {
   const { type, status, failures, resource, page, nextAttemptAt, incidentId } = retry;
-  const what = status === undefined ? type : `${status} from ${connection.targetSystem}`;
+  const { targetSystem } = connection;
+  const what = status === undefined ? type : `${status} from ${targetSystem}`;
   const where = resource === undefined ? '' : `, at ${resource}${page === undefined ? '' : ` page ${page}`}`;
   const waitMs = Math.max(0, nextAttemptAt.getTime() - now.getTime());
+  const next = `next attempt in ${wait(waitMs)}.`;
+  if (type === RATE_LIMIT_SPENT)
+    return `The rate limit of ${targetSystem} is used up${where}; ${next} It goes on by itself.`;
   const part = incidentId === undefined ? '' : ` Part of incident ${incidentId}.`;
   const advice = isFailureType(type) ? ` ${errorRule(type).advice}` : '';
-  return `${what}, ${ordinal(failures)} time in a row${where}; next attempt in ${wait(waitMs)}.${advice}${part}`;
+  return `${what}, ${ordinal(failures)} time in a row${where}; ${next}${advice}${part}`;
 }
 
 function wait(ms: number): string {

@@ -47,39 +47,67 @@ export function nameOf({ requests, perMs }: RateLimit): string {
   return `${requests}/${perMs}`;
 }
 
+/** A turn that is too far away to be reserved. */
+export interface FarTurn {
+  /** In milliseconds since 1970. */
+  readonly at: number;
+  /** Of several limits, the one that has room last. */
+  readonly limit: RateLimit;
+}
+
 export interface Reservation {
   readonly states: PaceStates;
   /** When each of the requests may be sent, in milliseconds since 1970, ascending. */
   readonly times: readonly number[];
+  /** What comes after `times`, where those are fewer than were wanted. */
+  readonly far?: FarTurn;
 }
 
-/** Reserves `count` requests, none before `nowMs`. */
-export function reserve(given: PaceStates, limits: readonly ScopedLimit[], count: number, nowMs: number): Reservation {
+/** Reserves up to `count` requests, none before `nowMs`, and none later than `withinMs` after it: such a turn may be lost for nothing. */
+export function reserve(
+  given: PaceStates,
+  limits: readonly ScopedLimit[],
+  count: number,
+  nowMs: number,
+  withinMs = Infinity,
+): Reservation {
   let states = given;
   const times: number[] = [];
   for (let index = 0; index < count; index += 1) {
-    const at = earliest(states, limits, nowMs);
+    const { at, limit } = earliest(states, limits, nowMs);
+    if (limit !== undefined && at - nowMs > withinMs) return { states, times, far: { at, limit } };
     states = take(states, limits, at, nowMs);
     times.push(at);
   }
   return { states, times };
 }
 
-function earliest(states: PaceStates, limits: readonly ScopedLimit[], nowMs: number): number {
+/** When all limits have room, and the one that has it last; none: it is now. */
+function earliest(
+  states: PaceStates,
+  limits: readonly ScopedLimit[],
+  nowMs: number,
+): Partial<FarTurn> & { at: number } {
   let at = nowMs;
-  for (const { scope, limit } of limits) {
-    if (isSpaced(limit)) at = Math.max(at, states[scope]?.nextAt[nameOf(limit)] ?? 0);
+  let last: RateLimit | undefined;
+  for (let isLater = true; isLater;) {
+    isLater = false;
+    for (const { scope, limit } of limits) {
+      const free = roomAt(states[scope] ?? NEW_PACE, limit, at);
+      if (free > at) {
+        at = free;
+        last = limit;
+        isLater = true;
+      }
+    }
   }
-  for (;;) {
-    const later = Math.max(at, ...limits.map(({ scope, limit }) => budgetAt(states[scope] ?? NEW_PACE, limit, at)));
-    if (later === at) return at;
-    at = later;
-  }
+  return last === undefined ? { at } : { at, limit: last };
 }
 
-/** When the budget of a longer window has something left, at or after `at`. */
-function budgetAt({ used }: PaceState, limit: RateLimit, at: number): number {
-  return isSpaced(limit) ? at : freeAt(used[nameOf(limit)], limit, at);
+/** When this limit has room, at or after `at`. */
+function roomAt({ nextAt, used }: PaceState, limit: RateLimit, at: number): number {
+  const name = nameOf(limit);
+  return isSpaced(limit) ? Math.max(at, nextAt[name] ?? 0) : freeAt(used[name], limit, at);
 }
 
 /** When fewer than the limit are counted, at or after `at`. */

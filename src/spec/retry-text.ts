@@ -1,5 +1,5 @@
 /** What is told of a request that fails again and again, for the Temporal UI: what, why, since when, until when, and who must act. */
-import { isStuck } from './retry.js';
+import { RATE_LIMIT_SPENT, isStuck } from './retry.js';
 import { errorRule, isFailureType } from './error-guide.js';
 import type { FailureType } from './error-guide.js';
 
@@ -26,6 +26,7 @@ const WHO_ACTS: Partial<Record<FailureType, string>> = {
 
 const OURS: Readonly<Record<string, readonly [who: string, advice: string]>> = {
   EventNotTaken: ['You', 'Your application did not take the event: look at what its receiver answers, and at its log.'],
+  [RATE_LIMIT_SPENT]: ['Nobody', 'As many requests were sent as the target system takes; it goes on by itself.'],
   Unexpected: ['You', 'It is neither Maesn nor the target system: look at Postgres, and at the log of the Worker.'],
 };
 

@@ -54,6 +54,9 @@ export const DELIVERY_RETRY_POLICY = {
   maximumInterval: 10 * 60_000,
 };
 
+/** `ApplicationFailure.type` of an attempt that has asked nothing, since a rate limit has no room for it yet. */
+export const RATE_LIMIT_SPENT = 'RateLimitSpent';
+
 /** As many failures in a row, of whatever type, and a person may want to know. */
 export const STUCK_AFTER = 3;
 

@@ -5,20 +5,25 @@ import { FREE_LEASE, extendLease, passLease, takeLease } from '../spec/lease.js'
 import type { LeaseState, LeaseWanted } from '../spec/lease.js';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../spec/pace.js';
 import type { PaceState, PaceStates, ScopedLimit } from '../spec/pace.js';
-import type { ErrorLimit } from '../spec/target-systems.js';
+import type { ErrorLimit, RateLimit } from '../spec/target-systems.js';
 import type { Database } from './database.js';
 import { paces } from './schema.js';
 
 export interface ReservedTurns {
   /** Milliseconds from now, ascending. */
   readonly waitsMs: readonly number[];
+  /** The turn after those, where it was too far away to be reserved, and the limit that has no room before. */
+  readonly far?: { readonly waitMs: number; readonly limit: RateLimit } | undefined;
   /** Whether a scope is slower than its limit, because of a 429. */
   readonly isSlow: boolean;
 }
 
 export interface Paces {
-  /** Reserves turns by the database's clock, so that Workers whose clocks differ agree. */
-  reserve(limits: readonly ScopedLimit[], count: number): Promise<ReservedTurns>;
+  /**
+   * Reserves up to so many turns, none further away than `withinMs`, by the database's clock, so that Workers whose clocks
+   * differ agree.
+   */
+  reserve(limits: readonly ScopedLimit[], count: number, withinMs?: number): Promise<ReservedTurns>;
   slowDown(scopes: readonly string[]): Promise<void>;
   speedUp(scopes: readonly string[], answers: number): Promise<void>;
   /** Milliseconds until the error budget of this scope has room; 0: it has. */
@@ -86,13 +91,14 @@ export function createPaces(db: Database): Paces {
     });
 
   return {
-    reserve: (limits, count) =>
+    reserve: (limits, count, withinMs) =>
       change(
         limits.map(({ scope }) => scope),
         (given, nowMs) => {
-          const { states, times } = reserve(given, limits, count, nowMs);
+          const { states, times, far } = reserve(given, limits, count, nowMs, withinMs);
           const isSlow = Object.values(states).some(({ slowdown }) => slowdown > 1);
-          return { states, result: { waitsMs: times.map((time) => time - nowMs), isSlow } };
+          const waitsMs = times.map((time) => time - nowMs);
+          return { states, result: { waitsMs, far: far && { waitMs: far.at - nowMs, limit: far.limit }, isSlow } };
         },
       ),
     slowDown: (scopes) => changeEach(scopes, slowDown),
