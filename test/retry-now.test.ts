@@ -150,4 +150,24 @@ describe('of one connection', () => {
     expect(await harness.sync.writeEnd(connectionId, ORDER.idempotencyKey)).toMatchObject({ outcome: 'applied' });
     expect(account.writes).toHaveLength(1);
   });
+
+  it('goes on with the task that runs at Maesn, and starts no second one beside it', async () => {
+    const { connectionId, account } = await harness.connect({
+      records: { items: 50 },
+      account: { asyncResources: ['items'], pollsUntilFinished: 1 },
+    });
+    account.fault({ resource: 'asyncTask', answer: { status: 429, retryAfter: 60 * 3_600 } });
+    const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items'] });
+    await tellToRetryNow(connectionId);
+    await harness.temporal.workflow.getHandle(workflowId).result();
+    const statuses = harness.sandbox.requests
+      .filter(({ account: name }) => name === account.name)
+      .map(({ path, status }) => `${path.replace(/asyncTask.*/, 'asyncTask')} ${status}`);
+    expect(statuses.slice(0, 4)).toEqual([
+      '/accounting/items 200',
+      '/accounting/asyncTask 429',
+      '/accounting/asyncTask 200',
+      '/accounting/asyncTask 200',
+    ]);
+  });
 });

@@ -107,9 +107,9 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
   function count(error: unknown, about: FailureAbout): ApplicationFailure {
     const type = isMaesnError(error) ? error.failure.type : UNEXPECTED;
     const failureCount = (progress.failures[type] ?? 0) + 1;
-    const { retries, page, failingSince = new Date().toISOString() } = progress;
+    const { retries, page, task, failingSince = new Date().toISOString() } = progress;
     const failure = isMaesnError(error)
-      ? toApplicationFailure(error.failure, { ...about, failureCount, retries, page, timeScale })
+      ? toApplicationFailure(error.failure, { ...about, failureCount, retries, page, task, timeScale })
       : toUnexpectedFailure(error, failureCount);
     progress = {
       ...progress,
@@ -167,9 +167,9 @@ export function startAttempt({ timeScale, heartbeatEveryMs }: AttemptOptions, be
       return failure;
     },
     async takeOver(met, { explain }) {
-      const { type, failureCount, retries, page } = met.details;
+      const { type, failureCount, retries, page, task } = met.details;
       const failingSince = new Date().toISOString();
-      change({ failures: { [type]: failureCount }, retries: retries + 1, failingSince, page });
+      change({ failures: { [type]: failureCount }, retries: retries + 1, failingSince, page, task });
       const failure = metBefore(met);
       await tellIfStuck(failure, explain);
       return failure;

@@ -8,7 +8,7 @@ import { MINIMUM_DELAY_MS, errorRule } from '../spec/error-guide.js';
 import { RATE_LIMIT_SPENT, deliveryDelayMs, isRetried, retryDelayMs } from '../spec/retry.js';
 import type { RateLimit } from '../spec/target-systems.js';
 import { databaseCode, statementFailure, storeFailure } from '../store/database-error.js';
-import type { FailureDetails, MetFailure, WalkCounts } from '../workflows/messages.js';
+import type { FailureDetails, MetFailure, PullTask, WalkCounts } from '../workflows/messages.js';
 
 /** What a step knows of itself when it fails. */
 export interface FailureAbout {
@@ -22,6 +22,7 @@ export interface FailureContext extends FailureAbout {
   /** Failures of this Activity that were tried again before this one. */
   readonly retries: number;
   readonly page?: number | undefined;
+  readonly task?: PullTask | undefined;
   /** Divides every delay; see `retryDelayMs`. */
   readonly timeScale: number;
 }
@@ -35,7 +36,7 @@ const EXPECTED_FAILURES = 2;
 /** What Maesn answered, as the error guide has it: retried after its delay, or final. */
 export function toApplicationFailure(failure: MaesnFailure, context: FailureContext): ApplicationFailure {
   const { type } = failure;
-  const { failureCount, retries, page, keyVersion, walk, timeScale } = context;
+  const { failureCount, retries, page, keyVersion, walk, task, timeScale } = context;
   const retried = isRetried(type, failureCount);
   const delayMs = retried
     ? retryDelayMs({ type, failureCount, retryAfterMs: failure.retryAfterMs, random: Math.random(), timeScale })
@@ -53,6 +54,7 @@ export function toApplicationFailure(failure: MaesnFailure, context: FailureCont
     failureCount,
     retries,
     walk,
+    task,
     nextAttemptAt,
     ...entries,
   };

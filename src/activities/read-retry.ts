@@ -7,7 +7,7 @@ import { parseProgress } from './attempt.js';
 export interface ReadRetryResult {
   /** An Activity of the Workflow waits for its next attempt; one that is under way need not be begun anew. */
   readonly waits: boolean;
-  /** What its attempts have met. */
+  /** What its attempts have met, and started. */
   readonly before?: AttemptCounts | undefined;
 }
 
@@ -32,7 +32,7 @@ export function createReadRetry() {
     );
     const progress = parseProgress(details);
     if (progress === undefined) return { waits: true };
-    const { failures, retries, failingSince } = progress;
-    return { waits: true, before: { failures, retries, failingSince } };
+    const { failures, retries, failingSince, task } = progress;
+    return { waits: true, before: { failures, retries, failingSince, task } };
   };
 }

@@ -192,7 +192,7 @@ export interface RetryingReport {
   readonly incidentId?: number | undefined;
 }
 
-/** What an attempt hands to the next one, also where the Activity is begun anew: counts and times. */
+/** What an attempt hands to the next one, also where the Activity is begun anew: counts, times, and the task that runs at Maesn. */
 export interface AttemptCounts {
   /** Failures in a row, per failure type. */
   readonly failures: Readonly<Record<string, number>>;
@@ -200,6 +200,7 @@ export interface AttemptCounts {
   readonly retries: number;
   /** ISO 8601: of the first of those in a row. */
   readonly failingSince?: string | undefined;
+  readonly task?: PullTask | undefined;
 }
 
 /** Given to an Activity that is begun anew because somebody wants its next attempt now. */
@@ -642,6 +643,8 @@ export interface FailureDetails {
   /** Failures of the same Activity that were tried again before this one. */
   readonly retries: number;
   readonly walk?: WalkCounts | undefined;
+  /** The task that runs at Maesn, which the next attempt goes on with. */
+  readonly task?: PullTask | undefined;
   /** ISO 8601; absent when it is not tried again. */
   readonly nextAttemptAt?: string | undefined;
   readonly errors?: readonly unknown[] | undefined;
