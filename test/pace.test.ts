@@ -9,6 +9,7 @@ import { MAESN_STATE } from '../src/workflows/search-attributes.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 import { openTestStore } from './support/store.js';
+import { untilRetrying } from './support/sync-states.js';
 import { waitFor } from './support/wait.js';
 
 const START_MS = Date.UTC(2026, 10, 23);
@@ -249,4 +250,29 @@ describe('a day’s budget that is spent', () => {
     expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied', sends: 1 });
     expect(account.writes).toHaveLength(1);
   });
+});
+
+it('a 429 is waited for as it says, also where the store cannot be told of it', async () => {
+  const harness = await startHarness();
+  try {
+    await harness.query(`alter table maesn_sync.paces add constraint refused check (state->>'slowdown' = '1')`);
+    const { connectionId, account } = await harness.connect({ records: { items: 5 }, targetSystem: 'xero' });
+    account.fault({ resource: 'items', times: Infinity, answer: { status: 429, retryAfter: 3_600 } });
+    await harness.sync.startSync(connectionId, { resources: ['items'] });
+    const { retry } = await untilRetrying(harness.sync, connectionId);
+    expect(retry).toMatchObject({ type: 'TooManyRequests', status: 429, failures: 1 });
+    expect((retry?.nextAttemptAt.getTime() ?? 0) - Date.now()).toBeGreaterThan(3_500_000);
+
+    const write = { idempotencyKey: 'order-1', operation: 'createInvoice', body: { invoiceNumber: 'A-1' } } as const;
+    account.fault({ operation: write.operation, times: Infinity, answer: { status: 429, retryAfter: 3_600 } });
+    await harness.sync.write(connectionId, write);
+    const failure = await waitFor('the write waits', async () => {
+      const { raw } = await harness.temporal.workflow.getHandle(writeRecordId({ connectionId, ...write })).describe();
+      return raw.pendingActivities?.find(({ lastFailure }) => lastFailure)?.lastFailure;
+    });
+    expect(failure?.applicationFailureInfo?.type).toBe('TooManyRequests');
+    await harness.sync.removeConnection(connectionId);
+  } finally {
+    await harness.close();
+  }
 });

@@ -81,6 +81,24 @@ describe('of a target system', () => {
     await waitFor('so does the other one', () => isCompleted(others));
   });
 
+  it('says of a store that fails nothing that is in it, and goes on when it works again', async () => {
+    const id = await startRetrying('weclapp');
+    await untilListed('weclapp', 1);
+    await harness.query(
+      `alter table maesn_sync.journal add constraint refused check (action <> 'sync.retried' or connection_id <> '${id}')`,
+    );
+    const { workflowId } = await harness.sync.retryTargetSystem({ targetSystem: 'weclapp' });
+    const failure = await waitFor('it fails', async () => {
+      const { raw } = await harness.temporal.workflow.getHandle(workflowId).describe();
+      return raw.pendingActivities?.find(({ lastFailure }) => lastFailure)?.lastFailure;
+    });
+    expect(failure?.applicationFailureInfo?.type).toBe('Unexpected');
+    expect(failure?.message).not.toMatch(new RegExp(`insert|params|${id}`));
+    await harness.query('alter table maesn_sync.journal drop constraint refused');
+    expect(await harness.temporal.workflow.getHandle(workflowId).result()).toMatchObject({ left: 0 });
+    await waitFor('it completes', () => isCompleted(id));
+  });
+
   it('is refused where nothing retries, while it is under way, and with nonsense', async () => {
     await expect(harness.sync.retryTargetSystem({ targetSystem: 'abacus' })).rejects.toMatchObject({ code: 'Refused' });
     const ids = await Promise.all([startRetrying('qonto'), startRetrying('qonto')]);

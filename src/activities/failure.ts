@@ -255,7 +255,7 @@ export function connectionNotFound(connectionId: string): ApplicationFailure {
 }
 
 /** Wraps an Activity so that no error tells more in the Event History than it may. */
-export function safely<Input extends { readonly connectionId: string | null }, Result>(
+export function safely<Input extends object, Result>(
   activity: (input: Input) => Promise<Result>,
 ): (input: Input) => Promise<Result> {
   return async (input) => {
@@ -263,8 +263,8 @@ export function safely<Input extends { readonly connectionId: string | null }, R
       return await activity(input);
     } catch (error) {
       if (isTemporalFailure(error)) throw error;
-      const { connectionId } = input;
-      if (connectionId !== null && databaseCode(error) === FOREIGN_KEY_VIOLATION)
+      const connectionId = 'connectionId' in input ? input.connectionId : undefined;
+      if (typeof connectionId === 'string' && databaseCode(error) === FOREIGN_KEY_VIOLATION)
         throw connectionNotFound(connectionId);
       throw ApplicationFailure.create({ type: UNEXPECTED, message: safeReason(error) });
     }

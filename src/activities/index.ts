@@ -43,7 +43,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     beginCycle: safely(createBeginCycle(dependencies, pullSmall)),
     readUnsupported: safely(createReadUnsupported(dependencies)),
     readRetry: createReadRetry(),
-    retrySome: createRetrySome(dependencies),
+    retrySome: safely(createRetrySome(dependencies)),
     reviewIncidents: createReviewIncidents(dependencies),
     readHolds: safely(createReadHolds(dependencies)),
     pauseConnection: safely(createPauseConnection(dependencies)),

@@ -89,7 +89,8 @@ export function createSender(
   }
 
   return {
-    slowDown: () => pace.slowDown(),
+    // What it is called for says more than a store that fails.
+    slowDown: () => pace.slowDown().catch(() => undefined),
     answered: (requests) => pace.answered(requests),
     send(request) {
       const { taskId, taskOf = () => undefined } = request;
