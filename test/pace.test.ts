@@ -1,6 +1,8 @@
 /** The limits of the target systems: never exceeded, and used. */
+import { MockActivityEnvironment } from '@temporalio/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPace } from '../src/activities/pace.js';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../src/spec/pace.js';
 import type { PaceStates } from '../src/spec/pace.js';
 import { TARGET_SYSTEMS, createTargetSystems } from '../src/spec/target-systems.js';
@@ -153,6 +155,21 @@ it('Workers share it through the store', async () => {
   await store.close();
 });
 
+it('a turn that was missed is not taken late: with others it would be a burst', async () => {
+  const { store } = await openTestStore();
+  const limit = { requests: 2, perMs: 1_000 };
+  const waits = [-30_000, 0];
+  const reserve: typeof store.paces.reserve = async (_, count) => {
+    expect(count).toBe(1);
+    return { waitsMs: waits.splice(0, 1), isSlow: false };
+  };
+  const paced = { ...store, paces: { ...store.paces, reserve } };
+  const pace = createPace({ store: paced, limits: [{ scope: 'a', limit }], maxWaitMs: 1_000, name: 'Xero' });
+  await new MockActivityEnvironment().run(() => pace.turn());
+  expect(waits).toEqual([]);
+  await store.close();
+});
+
 it.each([1, 9])('an operator’s own limit is what counts: %i requests at once', async (concurrency) => {
   const harness = await startHarness({
     overrides: { MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({ sevdesk: { concurrency } }) },
@@ -193,14 +210,14 @@ describe('a day’s budget that is spent', () => {
       where scope = 'connection/${connectionId}'`);
 
   it('is waited for by the retry, and what was fetched before is in the store', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 600 } });
+    const { connectionId, account } = await harness.connect({ records: { items: 800 } });
     const { workflowId } = await harness.sync.startSync(connectionId, { resources: ['items'] });
     const pending = await untilItWaits(workflowId);
     expect(pending.lastFailure?.applicationFailureInfo?.type).toBe('RateLimitSpent');
     const requests = () => harness.sandbox.requests.filter(({ account: name }) => name === account.name);
-    // One within the Workflow Task, which had reserved three, and three in the Activity.
-    expect(requests()).toHaveLength(4);
-    expect(await harness.store.records.count(connectionId)).toEqual({ items: 400 });
+    // One within the Workflow Task, and five in the Activity: no turn is lost between them.
+    expect(requests()).toHaveLength(6);
+    expect(await harness.store.records.count(connectionId)).toEqual({ items: 600 });
 
     const { state, retry, summary } = await harness.sync.syncStatus(connectionId);
     expect(state).toBe('Waiting');
@@ -222,16 +239,16 @@ describe('a day’s budget that is spent', () => {
         return again.activityId !== before && again;
       }));
     }
-    expect(requests()).toHaveLength(4);
+    expect(requests()).toHaveLength(6);
     expect((await harness.sync.events({ connectionId })).map(({ type }) => type)).toEqual(['sync.started']);
 
     await passDayInStore(connectionId);
     await harness.sync.retryNow(connectionId);
     await harness.temporal.workflow.getHandle(workflowId).result();
-    expect(await harness.store.records.count(connectionId)).toEqual({ items: 600 });
+    expect(await harness.store.records.count(connectionId)).toEqual({ items: 800 });
     // Those that are in flight together come in any order.
     const pages = requests().map(({ page }) => Number(page));
-    expect(pages.slice(0, 6).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(pages.slice(0, 8).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
   it('holds up a write, which is sent once when it comes back', async () => {

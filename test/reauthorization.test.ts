@@ -461,3 +461,23 @@ it('where pages are fetched ahead, costs at most as many 401s as there are reque
   const { resources } = await result(connectionId);
   expect(resources.items).toMatchObject({ records: 2_000, pages: 20, reauthorizations: 1 });
 });
+
+it('where requests wait for their turn, does not cost a 401 for each of them', async () => {
+  const { connectionId, account } = await harness.connect({ records: {}, targetSystem: 'xero' });
+  account.revoke();
+  const writes = ['w-1', 'w-2', 'w-3', 'w-4'];
+  for (const idempotencyKey of writes) {
+    await harness.sync.write(connectionId, { idempotencyKey, operation: 'createInvoice', body: { name: 'Chairs' } });
+  }
+  await waitFor('all of them wait for the end user', async () => {
+    const waiting = await harness.query(
+      `select workflow_id from maesn_sync.waiting_workflows where connection_id = '${connectionId}'`,
+    );
+    return waiting.length === writes.length;
+  });
+  expect(refusals(account.name).length).toBeLessThan(writes.length);
+  await harness.sync.reauthorized(connectionId, account.reconnect());
+  for (const idempotencyKey of writes) {
+    expect(await harness.sync.writeEnd(connectionId, idempotencyKey)).toMatchObject({ outcome: 'applied', sends: 1 });
+  }
+});

@@ -94,7 +94,7 @@ export function createLookUpWrite(dependencies: ActivityDependencies) {
   async function judge(connection: AuthorizedConnection, write: Write, body: WriteBody): Promise<WriteOutcome> {
     const { lookUp } = writeRow(write.operation);
     if (lookUp === null) return { outcome: 'undecided', because: 'there is no way to look up a write of this kind' };
-    const sender = createSender(dependencies, connection, 1);
+    const sender = createSender(dependencies, connection);
     return lookUp.by === 'path'
       ? judgeByPath(connection, sender, write, body)
       : judgeByList(connection, sender, write, body, lookUp);

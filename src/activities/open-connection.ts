@@ -34,7 +34,18 @@ export async function waitWhilePaused(store: Store, connectionId: string, timeSc
 export function requireAuthorization(connection: OpenConnection): AuthorizedConnection {
   const { status, accountKey } = connection;
   if (status === 'active' && accountKey !== undefined) return { ...connection, accountKey };
-  throw new MaesnError({
+  throw unauthorized(connection);
+}
+
+/** The same, without its key. */
+export async function requireActive(store: Store, connectionId: string): Promise<void> {
+  const connection = await store.connections.find(connectionId);
+  if (connection === undefined) throw connectionNotFound(connectionId);
+  if (connection.status !== 'active') throw unauthorized(connection);
+}
+
+function unauthorized({ status }: Connection): MaesnError {
+  return new MaesnError({
     type: 'Unauthorized',
     request: 'No request',
     reason:

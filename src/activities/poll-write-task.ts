@@ -35,7 +35,7 @@ export function createPollWriteTask(dependencies: ActivityDependencies) {
       keyVersion = triedVersion(opened);
       const connection = requireAuthorization(opened);
       const request = { query: companyQuery(connection), accountKey: connection.accountKey };
-      const sender = createSender(dependencies, connection, 1);
+      const sender = createSender(dependencies, connection);
       const { status, data, information } = await sender.send({
         endpoint: 'GET /accounting/asyncTask/{taskId}',
         ask: () => maesn.writeTask(taskId, request),

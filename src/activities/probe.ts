@@ -9,7 +9,7 @@ export function createProbe(dependencies: ActivityDependencies) {
   const { maesn } = dependencies;
   return async function probe(connection: AuthorizedConnection): Promise<void> {
     const { accountKey } = connection;
-    await createSender(dependencies, connection, 1).send({
+    await createSender(dependencies, connection).send({
       endpoint: `GET ${maesn.probePath}`,
       ask: () => maesn.probe({ accountKey, query: companyQuery(connection), signal: cancellationSignal() }),
     });

@@ -83,7 +83,7 @@ export function createPullResource(dependencies: ActivityDependencies) {
       let task = attempt.progress.task ?? input.task;
       // A task is asked for until it is done: one at a time.
       const inFlight = task === undefined ? targetSystems.requestsInFlight(connection.targetSystem) : 1;
-      sender = createSender(dependencies, connection, inFlight, within?.maxWaitMs);
+      sender = createSender(dependencies, connection, within?.maxWaitMs);
       const asking = { maesn, connection, hasTime, sender, targetSystems, pageLimit: options.pageLimit };
 
       const fetchOf = (at: Cursor): WalkPagesInput['fetch'] =>
@@ -128,7 +128,6 @@ export function createPullResource(dependencies: ActivityDependencies) {
             if (task !== undefined && task.page <= (pages.at(-1)?.page ?? 0)) task = undefined;
             await attempt.progressed({ task });
             countSaved(connection.targetSystem, resource, pages);
-            await sender?.answered(pages.length);
             return saved;
           },
         });

@@ -84,7 +84,7 @@ export function createSendWrite(dependencies: ActivityDependencies) {
       await waitWhilePaused(store, connectionId, options.timeScale);
       keyVersion = triedVersion(opened);
       const connection = requireAuthorization(opened);
-      const sender = createSender(dependencies, connection, 1);
+      const sender = createSender(dependencies, connection);
       let sent: Write | undefined;
       try {
         const endpoint = await endpointOf(of);

@@ -8,6 +8,7 @@ import { createErrorBudget } from './error-budget.js';
 import { isMaesnError, metAt } from './failure.js';
 import { createLease } from './lease.js';
 import { count, statusClass } from './metrics.js';
+import { requireActive } from './open-connection.js';
 import { createPace } from './pace.js';
 import type { Pace } from './pace.js';
 
@@ -23,7 +24,7 @@ export interface SentRequest<Answer> {
   readonly isAnswer?: (answer: Answer) => boolean;
 }
 
-export interface Sender extends Omit<Pace, 'turn'> {
+export interface Sender extends Pick<Pace, 'slowDown'> {
   send<Answer>(request: SentRequest<Answer>): Promise<Answer>;
 }
 
@@ -37,11 +38,10 @@ function describe(error: unknown) {
 /** What is further away than this is no wait for an Activity, which ends after 10 minutes; then its retry is the timer. */
 const MAX_WAIT_MS = 90_000;
 
-/** `inFlight`: how many are sent at the same time at most. `maxWaitMs`: how long a turn is waited for. */
+/** `maxWaitMs`: how long a turn is waited for. */
 export function createSender(
   { store, targetSystems, traceRequest }: Needed,
   connection: Connection,
-  inFlight: number,
   maxWaitMs = MAX_WAIT_MS,
 ): Sender {
   const { connectionId, targetSystem: slug } = connection;
@@ -50,7 +50,6 @@ export function createSender(
   const pace = createPace({
     store,
     limits: targetSystems.scopedLimits(slug, connectionId),
-    ahead: inFlight,
     maxWaitMs,
     name,
   });
@@ -69,8 +68,9 @@ export function createSender(
     { endpoint, ask, isAnswer = () => true }: SentRequest<Answer>,
     onSent = () => {},
   ): Promise<Answer> {
-    await pace.turn();
-    // After every wait: what was met meanwhile counts.
+    const waited = await pace.turn();
+    // After every wait: what was met meanwhile counts. A login that dies is refused once, not for each that waits.
+    if (waited && connection.status === 'active') await requireActive(store, connectionId).catch(counted);
     await errors.require(endpoint).catch(counted);
     onSent();
     const method = endpoint.split(' ')[0] ?? '';
@@ -79,7 +79,11 @@ export function createSender(
     try {
       const asking = { endpoint, targetSystem: slug, ask, describe };
       const answer = await (traceRequest === undefined ? ask() : traceRequest(asking));
-      if (isAnswer(answer)) answered(200);
+      if (isAnswer(answer)) {
+        answered(200);
+        // What it has brought does not depend on it.
+        await pace.answered().catch(() => undefined);
+      }
       return answer;
     } catch (error) {
       if (isMaesnError(error)) answered(error.failure.status);
@@ -91,7 +95,6 @@ export function createSender(
   return {
     // What it is called for says more than a store that fails.
     slowDown: () => pace.slowDown().catch(() => undefined),
-    answered: (requests) => pace.answered(requests),
     send(request) {
       const { taskId, taskOf = () => undefined } = request;
       if (system.exclusive !== true) return askWithin(request);

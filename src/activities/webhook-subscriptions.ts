@@ -183,7 +183,7 @@ function notSentForMs(error: unknown): number | undefined {
 function createAsking(dependencies: ActivityDependencies, connection: AuthorizedConnection, attempt: Attempt): Asking {
   const { accountKey, keyVersion } = connection;
   const about = { accountKey, query: companyQuery(connection), signal: cancellationSignal() };
-  return { attempt, keyVersion, sender: createSender(dependencies, connection, 1), about };
+  return { attempt, keyVersion, sender: createSender(dependencies, connection), about };
 }
 
 function nameOf({ eventType, webhookResource }: WebhookKind): string {
