@@ -1,6 +1,8 @@
 /** Events out: nothing is lost, nothing overtakes, whatever happens to the receiver and to the Worker. */
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import type { WorkerOptions } from '@temporalio/worker';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFailed } from 'vitest';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import { createActivities } from '../src/activities/index.js';
 import { createTell } from '../src/activities/tell-application.js';
@@ -317,7 +319,39 @@ describe('the Workflow', () => {
     }
     expectOnceInOrder(connectionId, await delivered(connectionId, 60));
   });
+
+  it('leaves nothing lying of what several tell at once between its last look and its end', async () => {
+    const connectionId = await connect();
+    const { tell, activities } = workerOf(connectionId);
+    const told = ['a', 'b', 'c'].map((occasion) => ({ connectionId, type: 'sync.started', occasion }) as const);
+    await stopWorker();
+    const [first, ...others] = told;
+    if (first === undefined) throw new Error('there are three');
+    await tell(first);
+    await runUntil(connectionId, 'ACTIVITY_TASK_SCHEDULED', {
+      workflowBundle: { codePath: inject('workflowBundlePath') },
+    });
+    await runUntil(connectionId, 'ACTIVITY_TASK_COMPLETED', { activities });
+    // All of them are there before anybody asks whether there is one before it.
+    for (const event of others) await harness.store.events.add(event);
+    for (const event of others) await tell(event);
+    await harness.startWorker();
+    expectOnceInOrder(connectionId, await delivered(connectionId, 3));
+  });
 });
+
+/** A Worker for one kind of tasks alone, until the history has such an event. */
+async function runUntil(connectionId: string, type: string, does: Partial<WorkerOptions>): Promise<void> {
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
+  const { taskQueue } = harness;
+  const worker = await Worker.create({ connection, taskQueue, maxCachedWorkflows: 0, ...does });
+  await worker.runUntil(
+    waitFor(type, async () =>
+      (await readEvents(harness.temporal, deliverEventsId(connectionId))).some((event) => event.type === type),
+    ),
+  );
+  await connection.close();
+}
 
 describe('one Activity', () => {
   const occasions = (connectionId: string, times: number) =>
@@ -433,7 +467,8 @@ function workerOf(connectionId: string, options: object = {}) {
       ...options,
     },
   };
-  const { deliverEvents } = createActivities(dependencies);
+  const activities = createActivities(dependencies);
+  const { deliverEvents } = activities;
   const tell = createTell(dependencies);
-  return { tell, deliver: () => new MockActivityEnvironment().run(deliverEvents, { connectionId }) };
+  return { tell, activities, deliver: () => new MockActivityEnvironment().run(deliverEvents, { connectionId }) };
 }

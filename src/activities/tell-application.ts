@@ -34,8 +34,9 @@ export function createTell({ store, temporal, taskQueue, options }: ActivityDepe
     const of =
       connectionId === null ? { connectionId } : ((await store.connections.find(connectionId)) ?? { connectionId });
     const start = deliverEventsStart(of, taskQueue);
-    if (await store.events.hasBacklog(connectionId)) {
-      // Whoever delivers what is before it finds it behind that. A Workflow that waits for its receiver takes 10,000 Signals, no more.
+    if (await store.events.isBehind(event)) {
+      // Whoever tells of the first one sends the Signal, and who delivers that finds this one behind it. A Workflow that waits for
+      // its receiver takes 10,000 Signals, no more.
       await temporal.workflow.start('deliverEvents', { ...start, workflowIdConflictPolicy: 'USE_EXISTING' });
     } else {
       await temporal.workflow.signalWithStart('deliverEvents', { ...start, signal: eventsAddedSignal });

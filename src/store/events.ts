@@ -46,8 +46,8 @@ export interface Events {
   find(id: number): Promise<Event | undefined>;
   /** The oldest event of a connection (or of none) that is to be delivered and has not been taken. */
   nextUndelivered(connectionId: string | null): Promise<Event | undefined>;
-  /** Whether there is another one behind that one. */
-  hasBacklog(connectionId: string | null): Promise<boolean>;
+  /** Whether another one that came before this one is to be delivered and has not been taken. */
+  isBehind(event: Pick<NewEvent, 'type' | 'connectionId' | 'occasion'>): Promise<boolean>;
   /** How many of those there are. */
   countUndelivered(connectionId: string | null): Promise<number>;
   delivered(id: number): Promise<void>;
@@ -126,13 +126,17 @@ export function createEvents(db: Database): Events {
       return event;
     },
 
-    async hasBacklog(connectionId) {
-      const two = await db
+    async isBehind({ connectionId, type, occasion }) {
+      const its = db
         .select({ id: events.id })
         .from(events)
-        .where(and(isOf(connectionId), isUndelivered))
-        .limit(2);
-      return two.length === 2;
+        .where(and(isOf(connectionId), eq(events.type, type), eq(events.occasion, occasion)));
+      const before = await db
+        .select({ id: events.id })
+        .from(events)
+        .where(and(isOf(connectionId), isUndelivered, lt(events.id, its)))
+        .limit(1);
+      return before.length > 0;
     },
 
     async countUndelivered(connectionId) {
