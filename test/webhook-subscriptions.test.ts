@@ -1,9 +1,12 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time.js';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createActivities } from '../src/activities/index.js';
 import { createTargetSystems } from '../src/spec/target-systems.js';
 import { webhookKinds } from '../src/spec/webhook-resources.js';
+import { activityDependencies } from './support/activities.js';
 import { startHarness } from './support/harness.js';
 import { readEvents } from './support/history.js';
 import { createSkippingClient } from './support/skipping-client.js';
@@ -156,6 +159,32 @@ describe('what Maesn refuses', () => {
     await looked(connectionId);
     expect(asked(account.name)).toHaveLength(5);
     expect(await harness.store.webhooks.list(connectionId)).toEqual([]);
+  });
+
+  it.each([
+    { status: 400, before: 0, isRefused: true, does: 'leaves out that kind' },
+    { status: 422, before: 0, isRefused: true, does: 'leaves out that kind' },
+    { status: 403, before: 0, isRefused: false, does: 'keeps what there is and comes back in an hour' },
+    { status: 500, before: 11, isRefused: false, does: 'keeps what there is and comes back in an hour' },
+  ])('with a $status that no retry changes $does', async ({ status, before, isRefused }) => {
+    const { connectionId, account } = await connect();
+    await harness.sync.startSync(connectionId, { resources, every });
+    await subscribed(harness, connectionId, account);
+    await looked(connectionId);
+    const { publicUrl } = harness;
+    const { renewSubscriptions } = createActivities(activityDependencies(harness, { publicUrl }));
+    const attempt = new MockActivityEnvironment({ heartbeatDetails: { failures: { InternalServerError: before } } });
+    // By then each of them is due.
+    const nowMs = Date.now() + 29 * DAY_MS;
+    account.fault({ resource: 'webhooks', request: KINDS + 1, answer: { status } });
+    const { refused, ...result }: object & { refused?: object } = await attempt.run(renewSubscriptions, {
+      connectionId,
+      nowMs,
+    });
+    expect(result).toMatchObject({ wanted: true, subscriptions: KINDS });
+    expect(Object.keys(refused ?? {})).toHaveLength(isRefused ? 1 : 0);
+    expect(asked(account.name)).toHaveLength(isRefused ? 2 * KINDS : KINDS + 1);
+    if (!isRefused) expect(result).toMatchObject({ comeBackInMs: 3_600_000 });
   });
 
   it('because of the login waits for the customer, and then goes on where it was', async () => {

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, cancellationSignal } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { MaesnRequest } from '../maesn/client.js';
+import { isFailureType } from '../spec/error-guide.js';
+import type { FailureType } from '../spec/error-guide.js';
 import { LOOK_AGAIN, lookAgainInMs, renewalDueAt } from '../spec/webhook-renewal.js';
 import { webhookKinds } from '../spec/webhook-resources.js';
 import type { WebhookKind } from '../spec/webhook-resources.js';
@@ -30,7 +32,8 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
 
   /**
    * Makes what is missing, renews what would expire, clears away what a crash has left. Safe to repeat: what is done is in
-   * the store. Where Maesn's answer is final, 401 aside, it is about that kind of event, which is noted and left out.
+   * the store. A kind of event that is refused is noted and left out; with what is about all of them (our API key, a Maesn that
+   * has failed for hours) the look is over, and the next one is soon.
    */
   return async function renewSubscriptions(input: RenewSubscriptionsInput): Promise<RenewSubscriptionsResult> {
     const { connectionId } = input;
@@ -48,7 +51,7 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
       if (!held) {
         await renewAll(requireAuthorization(opened), refused, now).catch((error: unknown) => {
           // What was refused until then must not be asked for again: the result keeps it, a failure would not.
-          waitMs = notSentForMs(error);
+          waitMs = notSentForMs(error) ?? (isAboutAll(error) ? LOOK_AGAIN.soonestMs : undefined);
           if (waitMs === undefined) throw error;
         });
       }
@@ -75,8 +78,10 @@ export function createRenewSubscriptions(dependencies: ActivityDependencies) {
         const isDue = newest === undefined || renewalDueAt(newest) <= now.getTime();
         let over = own.slice(0, -1);
         if (isDue && !refused.has(nameOf(kind))) {
-          if (await isRefused(asking, () => create(kind, asking, now))) refused.set(nameOf(kind), now.getTime());
-          else over = own;
+          const failure = await finalFailureOf(asking, () => create(kind, asking, now));
+          if (failure === undefined) over = own;
+          else if (isRefusal(failure)) refused.set(nameOf(kind), now.getTime());
+          else throw failure;
         }
         // First the new one, then an end to the old ones: no event falls in between.
         for (const old of over) await end(old, asking);
@@ -148,26 +153,49 @@ function createEnd({ maesn, store }: ActivityDependencies) {
     if (maesnId !== null && asking !== undefined) {
       const { sender, about } = asking;
       const ask = () => maesn.deleteWebhook(maesnId, about);
-      await isRefused(asking, () => sender.send({ endpoint: 'DELETE /webhooks/{id}', ask }));
+      await finalFailureOf(asking, () => sender.send({ endpoint: 'DELETE /webhooks/{id}', ask }));
     }
     await store.webhooks.remove(tokenHash);
   };
 }
 
-/** Whether Maesn's answer was one that no retry changes. What a retry may change, and a dead login, is thrown. */
-async function isRefused({ attempt, keyVersion }: Asking, ask: () => Promise<void>): Promise<boolean> {
+/** Maesn's answer where it was one that no retry changes. What a retry may change, and a dead login, is thrown. */
+async function finalFailureOf(
+  { attempt, keyVersion }: Asking,
+  ask: () => Promise<void>,
+): Promise<ApplicationFailure | undefined> {
   try {
     await ask();
     await attempt.progressed();
-    return false;
+    return undefined;
   } catch (error) {
     if (notSentForMs(error) !== undefined) throw error;
     const failure = await attempt.toFailure(error, { keyVersion });
-    const isFinal = failure instanceof ApplicationFailure && failure.nonRetryable === true;
-    if (!isFinal || isUnauthorized(failure)) throw failure;
+    if (!isFinalFailure(failure) || isUnauthorized(failure)) throw failure;
     await attempt.progressed();
-    return true;
+    return failure;
   }
+}
+
+function isFinalFailure(error: unknown): error is ApplicationFailure {
+  return error instanceof ApplicationFailure && error.nonRetryable === true;
+}
+
+/** With these the target system says that it does not tell of this kind. */
+const REFUSALS: ReadonlySet<unknown> = new Set<FailureType>([
+  'BadRequest',
+  'NotFound',
+  'MethodNotAllowed',
+  'ClientError',
+]);
+
+function isRefusal({ type }: ApplicationFailure): boolean {
+  return REFUSALS.has(type);
+}
+
+/** Whatever kind had been asked for, the answer would have been the same. */
+function isAboutAll(error: unknown): boolean {
+  return isFinalFailure(error) && isFailureType(error.type) && !isRefusal(error) && !isUnauthorized(error);
 }
 
 function isUnauthorized(error: unknown): boolean {
