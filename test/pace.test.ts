@@ -159,11 +159,11 @@ it('a turn that was missed is not taken late: with others it would be a burst', 
   const { store } = await openTestStore();
   const limit = { requests: 2, perMs: 1_000 };
   const waits = [-30_000, 0];
-  const reserve: typeof store.paces.reserve = async (_, count) => {
+  const reserveOne: typeof store.paces.reserve = async (_, count) => {
     expect(count).toBe(1);
     return { waitsMs: waits.splice(0, 1), isSlow: false };
   };
-  const paced = { ...store, paces: { ...store.paces, reserve } };
+  const paced = { ...store, paces: { ...store.paces, reserve: reserveOne } };
   const pace = createPace({ store: paced, limits: [{ scope: 'a', limit }], maxWaitMs: 1_000, name: 'Xero' });
   await new MockActivityEnvironment().run(() => pace.turn());
   expect(waits).toEqual([]);

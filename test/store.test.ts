@@ -1,8 +1,10 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseRecords } from '../src/maesn/records.js';
 import type { Resource } from '../src/spec/resources.js';
 import { createSealing } from '../src/store/sealing.js';
 import type { Cursor, Store } from '../src/store/index.js';
+import { databaseCode } from '../src/store/database-error.js';
 import { openPostgres } from '../src/store/database.js';
 import { createStore } from '../src/store/index.js';
 import { TEST_SEALING_KEY, openTestStore } from './support/store.js';
@@ -12,9 +14,10 @@ import { beginWalk, savePages } from './support/walks.js';
 
 let store: Store;
 let query: Query;
+let databaseUrl: string | undefined;
 
 beforeAll(async () => {
-  ({ store, query } = await openTestStore());
+  ({ store, query, databaseUrl } = await openTestStore());
 });
 afterAll(() => store.close());
 
@@ -598,6 +601,16 @@ it('a notice of one occasion is told once', async () => {
   expect(told.filter(({ connectionId }) => connectionId === id)).toHaveLength(2);
 });
 
+it('a notice of a connection that is gone is refused, and one of no connection is taken', async () => {
+  const id = await connect();
+  await store.connections.remove(id, 'test');
+  const notice = { type: 'sync.started', occasion: id } as const;
+  const refused = await store.events.add({ ...notice, connectionId: id }).catch((error: unknown) => error);
+  expect(databaseCode(refused)).toBe('23503');
+  await store.events.add({ ...notice, connectionId: null });
+  expect(await store.events.nextUndelivered(null)).toMatchObject({ type: 'sync.started' });
+});
+
 // With PGlite there is one writer at a time anyway; with Postgres (TEST_DATABASE_URL) this fails without the lock.
 it('whoever reads events on from the last one it saw misses none, however many write at once', async () => {
   const ids = await Promise.all(Array.from({ length: 6 }, () => connect()));
@@ -627,14 +640,14 @@ it('whoever reads events on from the last one it saw misses none, however many w
 if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
   describe('a Postgres server', () => {
     const openAnother = async () => {
-      const { databaseUrl = '', database, query: ask } = await openTestStore();
-      onTestFinished(() => database.close());
-      return { databaseUrl, database, ask };
+      const opened = await openTestStore();
+      onTestFinished(() => opened.database.close());
+      return { url: opened.databaseUrl ?? '', database: opened.database, ask: opened.query };
     };
 
     it('that ends connections, also in the middle of a transaction, does not end the process', async () => {
-      const { databaseUrl, database, ask } = await openAnother();
-      const other = await openPostgres(databaseUrl);
+      const { url, database, ask } = await openAnother();
+      const other = await openPostgres(url);
       onTestFinished(() => other.close());
       const end = () =>
         ask(`select pg_terminate_backend(pid) from pg_stat_activity
@@ -696,5 +709,26 @@ if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
         expect(await ended).toContain('the cursor is gone');
       }
     });
+  });
+
+  it('a notice that waits for the row of its connection holds up those of no other', async () => {
+    const [held, other] = [await connect(), await connect()];
+    const holder = new Client({ connectionString: databaseUrl });
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    await holder.query('begin');
+    await holder.query('select from maesn_sync.connections where id = $1 for update', [held]);
+    const notice = { type: 'sync.started', occasion: '1' } as const;
+    const waiting = store.events.add({ ...notice, connectionId: held });
+    await waitFor('it waits', async () => {
+      const { rowCount } = await holder.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return rowCount === 1;
+    });
+    await store.events.add({ ...notice, connectionId: other });
+    await holder.query('rollback');
+    await waiting;
+    expect(await store.events.countUndelivered(held)).toBe(1);
   });
 }

@@ -1,7 +1,7 @@
 /** The outbox: what the application must be told, in the order in which it happened. */
 import { and, count, desc, eq, gt, inArray, isNotNull, isNull, lt, or, sql } from 'drizzle-orm';
 import type { Database } from './database.js';
-import { events } from './schema.js';
+import { connections, events } from './schema.js';
 import type { EventData, EventType } from './schema.js';
 
 export interface Event {
@@ -85,9 +85,11 @@ export function createEvents(db: Database): Events {
   return {
     async add({ type, connectionId, occasion, data = {}, incidentId = null }) {
       // One at a time: an id that becomes visible after a higher one would be missed by whoever reads on from there. The lock
-      // is held before the id is given out, and until the commit.
+      // is held before the id is given out, and until the commit. The connection's row, which the foreign key asks for, may be
+      // waited for: before the turn, not in it.
       await db.execute(sql`
-        with turn as materialized (select pg_advisory_xact_lock(${ADD_LOCK}))
+        with there as materialized (select from ${connections} where id = ${connectionId} for key share),
+        turn as materialized (select pg_advisory_xact_lock(${ADD_LOCK}) from (select count(*) from there) as waited_for)
         insert into ${events} (type, connection_id, occasion, data, incident_id)
         select ${type}, ${connectionId}, ${occasion}, ${JSON.stringify(data)}::jsonb, ${incidentId}::bigint from turn
         on conflict do nothing`);
