@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { parseRecords } from '../src/maesn/records.js';
 import type { Resource } from '../src/spec/resources.js';
 import { createSealing } from '../src/store/sealing.js';
-import type { Cursor, Store } from '../src/store/index.js';
+import type { Cursor, Store, WriteOf, WriteState } from '../src/store/index.js';
 import { databaseCode } from '../src/store/database-error.js';
 import { openPostgres } from '../src/store/database.js';
 import { createStore } from '../src/store/index.js';
@@ -635,6 +635,96 @@ it('whoever reads events on from the last one it saw misses none, however many w
   expect(seen.filter((id) => ids.includes(id))).toHaveLength(6 * 60);
 });
 
+describe('two writes of one subject', () => {
+  /** The later one is there first, as when the earlier one is part of a batch that commits late. */
+  async function addTwo(): Promise<readonly [WriteOf, WriteOf]> {
+    const connectionId = await connect();
+    const [first, second] = [
+      { connectionId, idempotencyKey: 'first' },
+      { connectionId, idempotencyKey: 'second' },
+    ];
+    for (const of of [first, second]) {
+      const parameters = { customerId: 'c-1' };
+      await store.writes.add({ ...of, operation: 'updateCustomer', parameters, body: { name: 'n' } }, 'test');
+    }
+    await setState(first, 'ended');
+    return [first, second];
+  }
+
+  const setState = ({ connectionId, idempotencyKey }: WriteOf, state: WriteState) =>
+    query(
+      `update maesn_sync.writes set state = '${state}'
+       where connection_id = '${connectionId}' and idempotency_key = '${idempotencyKey}'`,
+    );
+
+  const claim = async (of: WriteOf) => (await store.writes.claim(of))?.decision;
+
+  it.each(['sending', 'unknown', 'task', 'undecided'] as const)(
+    'are not sent at once where the later one is %s, and the earlier one is next',
+    async (state) => {
+      const [first, second] = await addTwo();
+      expect(await claim(second)).toBe('send');
+      await setState(second, state);
+      await setState(first, 'waiting');
+      expect(await claim(first)).toBe('behind');
+      expect(await store.writes.nextOf(first)).toBeUndefined();
+      await store.writes.end({ ...second, outcome: 'applied' });
+      expect(await store.writes.nextOf(second)).toMatchObject(first);
+      expect(await claim(first)).toBe('send');
+    },
+  );
+
+  it('do not wait for each other: the one that was sent already is sent again', async () => {
+    const [first, second] = await addTwo();
+    expect(await claim(second)).toBe('send');
+    await setState(first, 'waiting');
+    await store.writes.release(second, { refused: true });
+    expect(await claim(first)).toBe('behind');
+    expect(await store.writes.nextOf(first)).toMatchObject(second);
+    expect(await claim(second)).toBe('send');
+  });
+
+  // PGlite has one transaction at a time.
+  // oxlint-disable-next-line vitest/no-conditional-tests
+  if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
+    it('are claimed one after the other', async () => {
+      const [first, second] = await addTwo();
+      // The later one has looked for others, and is not marked as sent yet.
+      const holder = await openClient();
+      await holder.query('select pg_advisory_lock(1)');
+      await query(`create function hold() returns trigger language plpgsql
+        as 'begin perform pg_advisory_xact_lock(1); return new; end'`);
+      await query(`create trigger hold before update on maesn_sync.writes
+        for each row when (new.idempotency_key = 'second') execute function hold()`);
+      const sent = claim(second);
+      await waitFor('it is held', async () => (await waiting(holder)) === 1);
+      await setState(first, 'waiting');
+      let decided = false;
+      const other = claim(first).finally(() => (decided = true));
+      await waitFor('the earlier one waits, or does not', async () => decided || (await waiting(holder)) === 2);
+      await holder.query('select pg_advisory_unlock(1)');
+      expect([await sent, await other]).toEqual(['send', 'behind']);
+      await query('drop function hold cascade');
+    });
+  }
+});
+
+/** One more session on the server. */
+async function openClient(): Promise<Client> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+}
+
+/** How many sessions wait for a lock. */
+async function waiting(client: Client): Promise<number | null> {
+  const { rowCount } = await client.query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rowCount;
+}
+
 // What only a Postgres server can do to a process; PGlite is within it.
 // oxlint-disable-next-line vitest/no-conditional-tests
 if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
@@ -713,22 +803,15 @@ if ((process.env['TEST_DATABASE_URL'] ?? '') !== '') {
 
   it('a notice that waits for the row of its connection holds up those of no other', async () => {
     const [held, other] = [await connect(), await connect()];
-    const holder = new Client({ connectionString: databaseUrl });
-    await holder.connect();
-    onTestFinished(() => holder.end());
+    const holder = await openClient();
     await holder.query('begin');
     await holder.query('select from maesn_sync.connections where id = $1 for update', [held]);
     const notice = { type: 'sync.started', occasion: '1' } as const;
-    const waiting = store.events.add({ ...notice, connectionId: held });
-    await waitFor('it waits', async () => {
-      const { rowCount } = await holder.query(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      return rowCount === 1;
-    });
+    const added = store.events.add({ ...notice, connectionId: held });
+    await waitFor('it waits', async () => (await waiting(holder)) === 1);
     await store.events.add({ ...notice, connectionId: other });
     await holder.query('rollback');
-    await waiting;
+    await added;
     expect(await store.events.countUndelivered(held)).toBe(1);
   });
 }

@@ -57,7 +57,7 @@ export interface WriteOf {
 export type Claim =
   /** It is this attempt's to send, now. */
   | { readonly decision: 'send'; readonly write: Write; readonly body: WriteBody }
-  /** An earlier write of the same subject has not ended. */
+  /** It is another write's turn: of the same subject, and earlier, or sent already. */
   | { readonly decision: 'behind'; readonly write: Write }
   /** It was sent before; what is to be done next, its state says. */
   | { readonly decision: 'sent'; readonly write: Write };
@@ -132,7 +132,7 @@ export interface Writes {
   ): Promise<void>;
   /** Ends it, unless it has ended. `false`: another write is known to have created that record; nothing was changed. */
   end(end: EndOfWrite): Promise<boolean>;
-  /** The next one of the same subject, which may be sent now. */
+  /** Of the same subject, the one whose turn it is, where it may be sent now. */
   nextOf(of: WriteOf): Promise<WriteOf | undefined>;
   /** Other writes of these operations that may have been applied, and of which nobody knows. */
   rivals(
@@ -329,19 +329,11 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
               .where(at(of));
           return { decision: 'sent', write: toWrite({ ...found, state: isLost ? 'unknown' : found.state }) };
         }
-        const [earlier] = await tx
-          .select({ id: writes.id })
-          .from(writes)
-          .where(
-            and(
-              eq(writes.connectionId, of.connectionId),
-              eq(writes.subject, found.subject),
-              lt(writes.id, found.id),
-              ne(writes.state, 'ended'),
-            ),
-          )
-          .limit(1);
-        if (earlier !== undefined) return { decision: 'behind', write: toWrite(found) };
+        // One after the other, or each would miss what the other one has not committed.
+        const { connectionId, subject } = found;
+        await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${connectionId} ${subject}`}, 0))`);
+        const first = await firstOf(tx, found);
+        if (first?.id !== found.id) return { decision: 'behind', write: toWrite(found) };
         const [claimed] = await tx
           .update(writes)
           .set({
@@ -407,18 +399,8 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
     },
 
     async nextOf(of) {
-      const [next] = await db
-        .select({ connectionId: writes.connectionId, idempotencyKey: writes.idempotencyKey, state: writes.state })
-        .from(writes)
-        .where(
-          and(
-            eq(writes.connectionId, of.connectionId),
-            ne(writes.state, 'ended'),
-            inArray(writes.subject, db.select({ subject: writes.subject }).from(writes).where(at(of))),
-          ),
-        )
-        .orderBy(asc(writes.id))
-        .limit(1);
+      const found = await row(of);
+      const next = found === undefined ? undefined : await firstOf(db, found);
       return next?.state === 'waiting' ? next : undefined;
     },
 
@@ -500,6 +482,24 @@ export function createWrites(db: Database, sealing: Sealing): Writes {
         return true;
       }),
   };
+}
+
+/**
+ * Whose turn it is among those of a subject that have not ended. Ids grow, but become visible in another order: one that was
+ * sent already keeps its turn, also when it waits to be sent again.
+ */
+async function firstOf(
+  db: Database,
+  { connectionId, subject }: Pick<typeof writes.$inferSelect, 'connectionId' | 'subject'>,
+): Promise<Pick<Write, 'id' | 'connectionId' | 'idempotencyKey' | 'state'> | undefined> {
+  const { id, idempotencyKey, state, firstSentAt } = writes;
+  const [first] = await db
+    .select({ id, connectionId: writes.connectionId, idempotencyKey, state })
+    .from(writes)
+    .where(and(eq(writes.connectionId, connectionId), eq(writes.subject, subject), ne(state, 'ended')))
+    .orderBy(eq(state, 'waiting'), isNull(firstSentAt), asc(id))
+    .limit(1);
+  return first;
 }
 
 const NONE: BatchCounts = {
