@@ -601,6 +601,19 @@ it('a notice of one occasion is told once', async () => {
   expect(told.filter(({ connectionId }) => connectionId === id)).toHaveLength(2);
 });
 
+it('an occasion is entered in the journal once, and once more of a connection that was added anew', async () => {
+  const connectionId = await connect();
+  const entry = { connectionId, actor: 'test', action: 'reauthorization.required', occasion: 'round 1' } as const;
+  await store.journal.add(entry);
+  await store.journal.add(entry);
+  await store.connections.remove(connectionId, 'test');
+  await store.connections.add({ connectionId, targetSystem: 'xero', accountKey: 'key' }, 'test');
+  await store.journal.add(entry);
+  await store.journal.add(entry);
+  const entered = await store.journal.list({ connectionId, limit: 1_000 });
+  expect(entered.filter(({ action }) => action === entry.action)).toHaveLength(2);
+});
+
 it('a notice of a connection that is gone is refused, and one of no connection is taken', async () => {
   const id = await connect();
   await store.connections.remove(id, 'test');

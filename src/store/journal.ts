@@ -1,7 +1,8 @@
 /** Who did what, when, and what came of it: what Temporal forgets with the Workflow, and never knew of people. */
-import { and, desc, eq, lt } from 'drizzle-orm';
+import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
 import type { Database } from './database.js';
-import { journal } from './schema.js';
+import { connections, journal } from './schema.js';
 import type { EventData, JournalAction } from './schema.js';
 
 export interface JournalEntry {
@@ -32,8 +33,17 @@ export interface Journal {
 }
 
 /** Enters in the transaction of what is entered, so that neither is there without the other. */
-export async function enter(tx: Database, entry: NewJournalEntry): Promise<void> {
-  await tx.insert(journal).values(entry).onConflictDoNothing();
+export async function enter(tx: Database, { occasion, ...entry }: NewJournalEntry): Promise<void> {
+  await tx
+    .insert(journal)
+    .values(occasion === undefined ? entry : { ...entry, occasion: ofThisConnection(occasion, entry.connectionId) })
+    .onConflictDoNothing();
+}
+
+/** The journal outlives the connection: one that is added anew under the same id begins again with its first round. */
+function ofThisConnection(occasion: string, connectionId: string): SQL {
+  const addedAt = sql`select extract(epoch from created_at) from ${connections} where id = ${connectionId}`;
+  return sql`concat_ws(', added at ', ${occasion}::text, (${addedAt}))`;
 }
 
 export function createJournal(db: Database): Journal {
