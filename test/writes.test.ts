@@ -347,6 +347,11 @@ describe('a change of a record', () => {
     await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
     const [payment] = await harness.sync.records(connectionId, 'payments');
     const paymentId = payment?.key ?? '';
+    // Local time that names no zone, and is taken for UTC, lies ahead.
+    await harness.query(
+      `update maesn_sync.records set modified_at = now() + interval '2 hours'
+       where connection_id = '${connectionId}' and key = '${paymentId}'`,
+    );
     const deleted = { idempotencyKey: 'd', operation: 'deletePayment', parameters: { paymentId } } as const;
     expect(await writeToEnd(connectionId, deleted)).toMatchObject({ outcome: 'applied' });
     expect((await harness.sync.record(connectionId, 'payments', paymentId)).deletedAt).not.toBeNull();

@@ -69,7 +69,8 @@ export function createWriteEnd(dependencies: ActivityDependencies) {
     const ended = { connectionId, idempotencyKey, outcome, resource, answer };
     if (method === 'DELETE') {
       const key = Object.values(parameters).at(-1) ?? '';
-      if (resource !== null) await store.webhooks.markDeleted(connectionId, [{ resource, key, deletedAt: new Date() }]);
+      if (resource !== null)
+        await store.webhooks.markDeleted(connectionId, [{ resource, key, deletedAt: new Date(), isOurs: true }]);
       await store.writes.end({ ...ended, recordKey: key });
       return;
     }

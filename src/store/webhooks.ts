@@ -31,6 +31,8 @@ export interface RecordDeletion {
   readonly key: string;
   /** When it was deleted, as Maesn says. */
   readonly deletedAt: Date;
+  /** We have just deleted it ourselves. Then no date counts: one without a zone may lie ahead. */
+  readonly isOurs?: boolean;
 }
 
 /** How long events that come one by one are gathered. */
@@ -60,7 +62,8 @@ export interface Webhooks {
   hints(connectionId: string): Promise<Resource[]>;
   /**
    * Answers how many records were marked: those that are there and were not modified since. Of a record without a
-   * modified date counts when it was stored. So no event that is old or comes twice deletes what has come back.
+   * modified date counts when it was stored. So no event that is old or comes twice deletes what has come back. What we have
+   * deleted is marked in any case.
    */
   markDeleted(connectionId: string, deletions: readonly RecordDeletion[]): Promise<number>;
 }
@@ -146,15 +149,20 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
 
     async markDeleted(connectionId, deletions) {
       if (deletions.length === 0) return 0;
-      const rows = deletions.map(({ resource, key, deletedAt }) => ({ resource, key, deleted_at: deletedAt }));
+      const rows = deletions.map(({ resource, key, deletedAt, isOurs = false }) => ({
+        resource,
+        key,
+        deleted_at: deletedAt,
+        is_ours: isOurs,
+      }));
       const marked = await db
         .update(records)
         .set({ deletedAt: sql`deleted.deleted_at` })
         .from(
           // Of one record that is named twice, the later deletion.
-          sql`(select resource as of, key as name, max(deleted_at) as deleted_at
+          sql`(select resource as of, key as name, max(deleted_at) as deleted_at, bool_or(is_ours) as is_ours
                from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-                 as deletions (resource text, key text, deleted_at timestamptz)
+                 as deletions (resource text, key text, deleted_at timestamptz, is_ours boolean)
                group by resource, key) as deleted`,
         )
         .where(
@@ -162,7 +170,7 @@ export function createWebhooks(db: Database, sealing: Sealing): Webhooks {
             eq(records.connectionId, connectionId),
             sql`${records.resource} = deleted.of and ${records.key} = deleted.name`,
             isNull(records.deletedAt),
-            sql`coalesce(${records.modifiedAt}, ${records.syncedAt}) <= deleted.deleted_at`,
+            sql`(deleted.is_ours or coalesce(${records.modifiedAt}, ${records.syncedAt}) <= deleted.deleted_at)`,
           ),
         )
         .returning({ key: records.key });
