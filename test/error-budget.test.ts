@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SandboxAccount } from '../sandbox/index.js';
-import { countError, errorBudgetAt, errorScope, errorsAllowed, isCountedError } from '../src/spec/error-budget.js';
+import {
+  errorBudgetAt,
+  errorScope,
+  errorsAllowed,
+  giveErrorRoom,
+  isCountedError,
+  takeErrorRoom,
+} from '../src/spec/error-budget.js';
 import { NEW_PACE } from '../src/spec/pace.js';
 import type { Resource } from '../src/spec/resources.js';
 import { TARGET_SYSTEMS, createTargetSystems } from '../src/spec/target-systems.js';
@@ -52,11 +59,51 @@ describe('the error budget', () => {
             expect(at).toBeLessThanOrEqual((met.at(-5) ?? 0) + HOUR_MS + 75_000);
             now = at;
           }
-          state = countError(state, LIMIT, now);
+          state = giveErrorRoom(state, LIMIT, { holder: 'a', isError: true }, now);
           met.push(now);
         }
       }),
     );
+  });
+
+  it('whoever asks, and whatever is answered when: what was met and what is under way are never more than it', () => {
+    const step = fc.record({ pause: fc.nat(HOUR_MS / 4), ends: fc.boolean(), isError: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+        let state = NEW_PACE;
+        let now = START_MS;
+        const met: number[] = [];
+        const underWay: string[] = [];
+        for (const [index, { pause, ends, isError }] of steps.entries()) {
+          now += pause;
+          const over = ends ? underWay.shift() : undefined;
+          if (over !== undefined) {
+            state = giveErrorRoom(state, LIMIT, { holder: over, isError }, now);
+            if (isError) met.push(now);
+          } else {
+            const holder = `request ${index}`;
+            const taken = takeErrorRoom(state, LIMIT, { holder, forMs: Infinity }, now);
+            ({ state } = taken);
+            if (taken.granted) underWay.push(holder);
+          }
+          const recent = met.filter((time) => time > now - HOUR_MS);
+          expect(recent.length + underWay.length).toBeLessThanOrEqual(5);
+        }
+      }),
+    );
+  });
+
+  it('a request whose Worker has died keeps its room for a time, and no longer', () => {
+    let state = NEW_PACE;
+    const take = (holder: string, now: number) => {
+      const taken = takeErrorRoom(state, LIMIT, { holder, forMs: 1_000 }, now);
+      ({ state } = taken);
+      return taken.granted;
+    };
+    for (const holder of ['a', 'b', 'c', 'd', 'e']) expect(take(holder, START_MS)).toBe(true);
+    expect(take('f', START_MS + 999)).toBe(false);
+    expect(take('f', START_MS + 1_000)).toBe(true);
+    expect(Object.keys(state.inFlight ?? {})).toEqual(['f']);
   });
 
   it.each([
@@ -75,15 +122,22 @@ describe('the error budget', () => {
   it('is shared by Workers through the store, per connection and endpoint', async () => {
     const { store } = await openTestStore();
     const scope = errorScope('shared', 'GET /accounting/invoices');
-    // Two Workers that meet an error each, twice, and one more.
-    await Promise.all(Array.from({ length: 4 }, () => store.paces.countError(scope, LIMIT)));
-    expect(await store.paces.errorBudgetIn(scope, LIMIT)).toBe(0);
-    await store.paces.countError(scope, LIMIT);
-    const waitMs = await store.paces.errorBudgetIn(scope, LIMIT);
-    expect(waitMs).toBeGreaterThan(HOUR_MS - 60_000);
-    expect(waitMs).toBeLessThanOrEqual(HOUR_MS + 75_000);
-    expect(await store.paces.errorBudgetIn(errorScope('shared', 'GET /accounting/bills'), LIMIT)).toBe(0);
-    expect(await store.paces.errorBudgetIn(errorScope('other', 'GET /accounting/invoices'), LIMIT)).toBe(0);
+    const take = (of: string, holder: string) => store.paces.takeErrorRoom(of, LIMIT, { holder, forMs: 600_000 });
+    // Two Workers that want room for six at once.
+    const taken = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((holder) => take(scope, holder)));
+    expect(taken.filter(({ granted }) => granted)).toHaveLength(5);
+    expect(taken.find(({ granted }) => !granted)).toEqual({ granted: false, spentForMs: 0 });
+    await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f'].map((holder) =>
+        store.paces.giveErrorRoom(scope, LIMIT, { holder, isError: true }),
+      ),
+    );
+    const { granted, spentForMs } = await take(scope, 'g');
+    expect(granted).toBe(false);
+    expect(spentForMs).toBeGreaterThan(HOUR_MS - 60_000);
+    expect(spentForMs).toBeLessThanOrEqual(HOUR_MS + 75_000);
+    expect(await take(errorScope('shared', 'GET /accounting/bills'), 'g')).toMatchObject({ granted: true });
+    expect(await take(errorScope('other', 'GET /accounting/invoices'), 'g')).toMatchObject({ granted: true });
     await store.close();
   });
 });
@@ -115,7 +169,7 @@ describe('against the sandbox', () => {
           select jsonb_object_agg((slot::bigint - ${Math.ceil(ms / 75_000)})::text, errors)
           from jsonb_each(slots) as one(slot, errors)))
         from jsonb_each(state->'used') as each(name, slots)))
-      where scope like 'errors/${connectionId}/%'`);
+      where scope like 'errors/${connectionId}/%' and state->'used' <> '{}'`);
   }
 
   it.each([400, 403] as const)(
@@ -184,7 +238,9 @@ describe('whoever looks', () => {
   it('reads why nothing is sent, and until when, and that it is stuck', async () => {
     const { connectionId } = await harness.connect({ records: { invoices: 5 }, targetSystem: 'exact-nl' });
     const scope = errorScope(connectionId, 'GET /accounting/invoices');
-    for (let error = 1; error <= 5; error += 1) await harness.store.paces.countError(scope, LIMIT);
+    for (let error = 1; error <= 5; error += 1) {
+      await harness.store.paces.giveErrorRoom(scope, LIMIT, { holder: 'any', isError: true });
+    }
     await harness.sync.startSync(connectionId, { resources: ['invoices'] });
     const { retry, summary } = await waitFor('it is kept back', async () => {
       const status = await harness.sync.syncStatus(connectionId);
@@ -232,4 +288,34 @@ describe('whoever looks', () => {
     await harness.temporal.workflow.getHandle(workflowId).terminate('seen');
     await harness.temporal.workflow.getHandle(syncConnectionId(connectionId)).terminate('seen');
   });
+});
+
+it('holds for writes that leave together: as many are under way as errors are left', async () => {
+  const harness = await startHarness({
+    // Their pace would keep them apart, and the budget with it.
+    overrides: { MAESN_SYNC_TARGET_SYSTEMS: JSON.stringify({ 'exact-nl': { rateLimits: [] } }) },
+    sandbox: { latencyMs: 300 },
+  });
+  try {
+    const { connectionId, account } = await harness.connect({ records: {}, targetSystem: 'exact-nl' });
+    account.fault({ operation: 'createInvoice', times: Infinity, answer: { status: 400 } });
+    const keys = Array.from({ length: 12 }, (_, index) => `order-${index}`);
+    await Promise.all(
+      keys.map((idempotencyKey) =>
+        harness.sync.write(connectionId, {
+          idempotencyKey,
+          operation: 'createInvoice',
+          body: { invoiceNumber: idempotencyKey },
+        }),
+      ),
+    );
+    await waitFor('each was refused or waits', async () => {
+      const query = `MaesnConnection = '${connectionId}' AND MaesnState = 'Waiting'`;
+      return (await harness.temporal.workflow.count(query)).count === 7;
+    });
+    expect(harness.sandbox.requests.filter(({ status }) => status === 400)).toHaveLength(5);
+    await harness.sync.removeConnection(connectionId);
+  } finally {
+    await harness.close();
+  }
 });

@@ -183,6 +183,16 @@ export function anotherRequestRuns(name: string): ApplicationFailure {
   });
 }
 
+/** Nothing went wrong, unless one of those that are under way does. */
+export function errorsMayCome(name: string, endpoint: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'ErrorsMayCome',
+    message: `As many requests are under way at ${endpoint} as ${name} leaves us errors there. Waits on.`,
+    nextRetryDelay: 1_000,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
 /** The next request may only be sent later than an attempt waits for it. No failure of Maesn: nothing was asked. */
 export class TurnIsFar extends Error {
   override readonly name = 'TurnIsFar';

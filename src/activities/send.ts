@@ -28,7 +28,7 @@ export interface Sender extends Pick<Pace, 'slowDown'> {
   send<Answer>(request: SentRequest<Answer>): Promise<Answer>;
 }
 
-type Needed = Pick<ActivityDependencies, 'store' | 'targetSystems' | 'traceRequest'>;
+type Needed = Pick<ActivityDependencies, 'maesn' | 'store' | 'targetSystems' | 'traceRequest'>;
 
 /** As a span tells what went wrong. */
 function describe(error: unknown) {
@@ -38,9 +38,12 @@ function describe(error: unknown) {
 /** What is further away than this is no wait for an Activity, which ends after 10 minutes; then its retry is the timer. */
 const MAX_WAIT_MS = 90_000;
 
+/** What a request may take besides its turn and its answer: the store has a write claimed, for one. */
+const STORE_MS = 30_000;
+
 /** `maxWaitMs`: how long a turn is waited for. */
 export function createSender(
-  { store, targetSystems, traceRequest }: Needed,
+  { maesn, store, targetSystems, traceRequest }: Needed,
   connection: Connection,
   maxWaitMs = MAX_WAIT_MS,
 ): Sender {
@@ -53,7 +56,8 @@ export function createSender(
     maxWaitMs,
     name,
   });
-  const errors = createErrorBudget({ store, connectionId, system, name });
+  const requestMs = maxWaitMs + maesn.timeoutMs + STORE_MS;
+  const errors = createErrorBudget({ store, connectionId, system, name, maxWaitMs, requestMs });
   const hold = createLease({ store, scope: `connection/${connectionId}`, name });
 
   function counted(error: unknown): never {
@@ -68,10 +72,16 @@ export function createSender(
     { endpoint, ask, isAnswer = () => true }: SentRequest<Answer>,
     onSent = () => {},
   ): Promise<Answer> {
-    const waited = await pace.turn();
-    // After every wait: what was met meanwhile counts. A login that dies is refused once, not for each that waits.
-    if (waited && connection.status === 'active') await requireActive(store, connectionId).catch(counted);
-    await errors.require(endpoint).catch(counted);
+    // Before the turn: whoever waits for it has its room already, and all of them together never have too much.
+    const giveRoom = await errors.take(endpoint).catch(counted);
+    try {
+      const waited = await pace.turn();
+      // A login that dies meanwhile is refused once, not for each that waits.
+      if (waited && connection.status === 'active') await requireActive(store, connectionId);
+    } catch (error) {
+      await giveRoom();
+      return counted(error);
+    }
     onSent();
     const method = endpoint.split(' ')[0] ?? '';
     const answered = (status?: number) =>
@@ -79,6 +89,7 @@ export function createSender(
     try {
       const asking = { endpoint, targetSystem: slug, ask, describe };
       const answer = await (traceRequest === undefined ? ask() : traceRequest(asking));
+      await giveRoom();
       if (isAnswer(answer)) {
         answered(200);
         // What it has brought does not depend on it.
@@ -86,8 +97,8 @@ export function createSender(
       }
       return answer;
     } catch (error) {
+      await giveRoom(error);
       if (isMaesnError(error)) answered(error.failure.status);
-      await errors.count(endpoint, error);
       return counted(error);
     }
   }

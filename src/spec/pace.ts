@@ -16,6 +16,8 @@ export interface PaceState {
   readonly used: Readonly<Record<string, Slots>>;
   /** How many times slower than the limit: 1, more after a 429. */
   readonly slowdown: number;
+  /** Of errors: requests that are under way, each of which may bring one, and until when at most, in milliseconds since 1970. */
+  readonly inFlight?: Readonly<Record<string, number>>;
   /** Of a target system that runs one request at a time: who has the right to it. */
   readonly lease?: LeaseState;
 }

@@ -155,7 +155,7 @@ export function createTargetSystems(overrides: TargetSystemOverrides = {}): Targ
     requestsInFlight(slug) {
       const { exclusive, concurrency = UNPUBLISHED_CONCURRENCY, errorLimit } = get(slug);
       if (exclusive === true) return 1;
-      // What is in flight when the last error is met can fail too, and must still not reach the limit.
+      // More than there may be errors would only wait for one another.
       return errorLimit === undefined ? concurrency : Math.max(1, Math.min(concurrency, errorsAllowed(errorLimit)));
     },
     scopedLimits: (slug, connectionId) =>

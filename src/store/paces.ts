@@ -1,6 +1,6 @@
 /** How fast each connection, and we as Maesn's client, may ask: one row a scope, which all Workers share. */
-import { eq, inArray, sql } from 'drizzle-orm';
-import { countError, errorBudgetAt } from '../spec/error-budget.js';
+import { inArray, sql } from 'drizzle-orm';
+import { errorBudgetAt, giveErrorRoom, takeErrorRoom } from '../spec/error-budget.js';
 import { FREE_LEASE, extendLease, passLease, takeLease } from '../spec/lease.js';
 import type { LeaseState, LeaseWanted } from '../spec/lease.js';
 import { NEW_PACE, reserve, slowDown, speedUp } from '../spec/pace.js';
@@ -18,6 +18,12 @@ export interface ReservedTurns {
   readonly isSlow: boolean;
 }
 
+export interface ErrorRoomTaken {
+  readonly granted: boolean;
+  /** Milliseconds until errors that were met leave room; 0: what is under way keeps it, ask again soon. */
+  readonly spentForMs: number;
+}
+
 export interface Paces {
   /**
    * Reserves up to so many turns, none further away than `withinMs`, by the database's clock, so that Workers whose clocks
@@ -26,9 +32,10 @@ export interface Paces {
   reserve(limits: readonly ScopedLimit[], count: number, withinMs?: number): Promise<ReservedTurns>;
   slowDown(scopes: readonly string[]): Promise<void>;
   speedUp(scopes: readonly string[], answers: number): Promise<void>;
-  /** Milliseconds until the error budget of this scope has room; 0: it has. */
-  errorBudgetIn(scope: string, limit: ErrorLimit): Promise<number>;
-  countError(scope: string, limit: ErrorLimit): Promise<void>;
+  /** Takes room for the error that a request of this scope may bring. */
+  takeErrorRoom(scope: string, limit: ErrorLimit, wanted: LeaseWanted): Promise<ErrorRoomTaken>;
+  /** The request is over, and brought an error or not. */
+  giveErrorRoom(scope: string, limit: ErrorLimit, given: { holder: string; isError: boolean }): Promise<void>;
   /** Takes the lease of this scope, or extends it for who holds it. `false`: another one holds it; ask again soon. */
   takeLease(scope: string, wanted: LeaseWanted): Promise<boolean>;
   /** For as long as what it was taken for takes. */
@@ -104,15 +111,16 @@ export function createPaces(db: Database): Paces {
     slowDown: (scopes) => changeEach(scopes, slowDown),
     speedUp: (scopes, answers) => changeEach(scopes, (state) => speedUp(state, answers)),
 
-    async errorBudgetIn(scope, limit) {
-      const [row] = await db.select({ state: paces.state, nowMs: NOW_MS }).from(paces).where(eq(paces.scope, scope));
-      if (row === undefined) return 0;
-      const nowMs = Number(row.nowMs);
-      return errorBudgetAt(row.state, limit, nowMs) - nowMs;
-    },
-    countError: (scope, limit) =>
+    takeErrorRoom: (scope, limit, wanted) =>
+      change([scope], (states, nowMs) => {
+        const before = states[scope] ?? NEW_PACE;
+        const { state, granted } = takeErrorRoom(before, limit, wanted, nowMs);
+        const spentForMs = errorBudgetAt(before, limit, nowMs) - nowMs;
+        return { states: { [scope]: state }, result: { granted, spentForMs } };
+      }),
+    giveErrorRoom: (scope, limit, given) =>
       change([scope], (states, nowMs) => ({
-        states: { [scope]: countError(states[scope] ?? NEW_PACE, limit, nowMs) },
+        states: { [scope]: giveErrorRoom(states[scope] ?? NEW_PACE, limit, given, nowMs) },
         result: undefined,
       })),
 
