@@ -467,7 +467,8 @@ it('where requests wait for their turn, does not cost a 401 for each of them', a
   account.revoke();
   const writes = ['w-1', 'w-2', 'w-3', 'w-4'];
   for (const idempotencyKey of writes) {
-    await harness.sync.write(connectionId, { idempotencyKey, operation: 'createInvoice', body: { name: 'Chairs' } });
+    const body = { invoiceNumber: idempotencyKey };
+    await harness.sync.write(connectionId, { idempotencyKey, operation: 'createInvoice', body });
   }
   await waitFor('all of them wait for the end user', async () => {
     const waiting = await harness.query(

@@ -287,6 +287,20 @@ describe('a walk', () => {
     });
   });
 
+  it('a record that was deleted since it was sent stays so when it is put once more', async () => {
+    const id = await connect();
+    const of = { connectionId: id, resource: 'invoices' } as const;
+    const written = parseRecords('invoices', { records: [{ invoiceId: 'a' }] }, 0);
+    const sentAt = new Date(Date.now() - 60_000);
+    await store.records.put(of, written, sentAt);
+    await store.webhooks.markDeleted(id, [{ resource: 'invoices', key: 'a', deletedAt: new Date() }]);
+    await store.records.put(of, written, sentAt);
+    expect(await list(id)).toEqual([]);
+    await later();
+    await store.records.put(of, written);
+    expect(await list(id)).toHaveLength(1);
+  });
+
   it('that asks for changes does not believe a page that holds fewer than it counts', async () => {
     const connectionId = await connect();
     await begin(connectionId);
@@ -490,6 +504,12 @@ describe('an account key', () => {
 describe('reauthorisation', () => {
   const join = (connectionId: string, workflowId: string, refusedVersion: number) =>
     store.reauthorizations.join({ connectionId, workflowId, refusedVersion });
+
+  it('is not begun for a key that the connection has never had: it is of one that was removed', async () => {
+    const id = await connect();
+    expect(await join(id, 'late', 5)).toMatchObject({ decision: 'proceed' });
+    expect(await store.connections.find(id)).toMatchObject({ status: 'active', refusedVersion: 0 });
+  });
 
   it('begins one round however many Workflows meet the 401', async () => {
     const id = await connect();

@@ -80,7 +80,7 @@ export function createWriteEnd(dependencies: ActivityDependencies) {
       await store.writes.end(ended);
       return;
     }
-    await store.records.put({ connectionId, resource }, [record]);
+    await store.records.put({ connectionId, resource }, [record], write.sentAt);
     const created = method === 'POST';
     if (await store.writes.end({ ...ended, recordKey: record.key, created })) return;
     await store.writes.move(write, {

@@ -46,8 +46,8 @@ export function createErrorBudget(options: ErrorBudgetOptions): ErrorBudget {
         if (performance.now() > until) throw errorsMayCome(name, endpoint);
         await sleep(LOOK_AGAIN_MS);
       }
-      return async (error) => {
-        const isError = isMaesnError(error) && isCountedError(error.failure.status);
+      return async (failure) => {
+        const isError = isMaesnError(failure) && isCountedError(failure.failure.status);
         // What the request brought does not depend on it; room that is not given back ends by itself.
         await store.paces.giveErrorRoom(scope, limit, { holder, isError }).catch(() => undefined);
       };

@@ -57,7 +57,8 @@ export function createReauthorizations(db: Database): Reauthorizations {
         if (connection === undefined) return undefined;
         const awaiting = connection.status === 'awaiting_reauthorization';
         // A key that came too late for its round, and was not probed, is probed by the next one.
-        if (connection.status === 'active' && connection.keyVersion > refusedVersion) {
+        // And a version that there is not was the key of a connection that was removed.
+        if (connection.status === 'active' && connection.keyVersion !== refusedVersion) {
           return { decision: 'proceed', announce: false, round: connection.round };
         }
         const round = awaiting ? connection.round : connection.round + 1;

@@ -34,8 +34,11 @@ export interface Records {
   /** In order of key, from behind `afterKey`. */
   list(input: ListRecordsOptions): Promise<StoredRecord[]>;
   find(input: RecordsOf & { readonly key: string }): Promise<StoredRecord | undefined>;
-  /** Puts in what was just written through Maesn: by then no older version of it may come any more. */
-  put(of: RecordsOf, written: readonly MaesnRecord[]): Promise<void>;
+  /**
+   * Puts in what was just written through Maesn: by then no older version of it may come any more. `sentAt`: one that is known to
+   * have been deleted since stays so.
+   */
+  put(of: RecordsOf, written: readonly MaesnRecord[], sentAt?: Date | null): Promise<void>;
   /** How many records the store holds that are not deleted, per resource. */
   count(connectionId: string): Promise<Partial<Record<Resource, number>>>;
 }
@@ -76,10 +79,10 @@ export function createRecords(db: Database): Records {
       return record;
     },
 
-    async put(of, written) {
+    async put(of, written, sentAt) {
       await upsert(db, of, {
         from: toTable(written),
-        walkStartedAt: sql`now()`,
+        walkStartedAt: sentAt == null ? sql`now()` : sql`${sentAt.toISOString()}::timestamptz`,
         isChanged: IS_NEWER,
       });
     },
