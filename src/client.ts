@@ -8,6 +8,7 @@ import { createConnections } from './client/connections.js';
 import type { ClientContext, LoginSettings } from './client/context.js';
 import { callTemporal } from './client/errors.js';
 import { createEvents } from './client/events.js';
+import { guardCalls } from './client/guard-calls.js';
 import { createLogins } from './client/logins.js';
 import type { SyncStatus } from './client/status.js';
 import { readStuck } from './client/stuck.js';
@@ -328,8 +329,7 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     ...rest
   } = options;
   const context: ClientContext = { actor, webhooks, deliversEvents, targetSystems, ...rest };
-  return {
-    as: (name) => createMaesnSync({ ...options, actor: name }),
+  const calls = guardCalls({
     stuck: () => callTemporal('', () => readStuck(context.temporal, context.store)),
     close: async () => onClose?.(),
     ...createConnections(context),
@@ -340,7 +340,8 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     ...createResources(context),
     ...createWebhooks(context),
     ...createWrites(context),
-  };
+  });
+  return { as: (name) => createMaesnSync({ ...options, actor: name }), ...calls };
 }
 
 export { createDataConverter } from './payloads/data-converter.js';

@@ -62,6 +62,18 @@ describe('wrong input', () => {
   });
 });
 
+it('no call throws, whatever it is given: each answers with a promise', async () => {
+  const { as: _as, ...calls } = sync;
+  const nonsense = [undefined, null, 7, '', '-x', {}, [], Symbol('x')];
+  for (const [name, call] of Object.entries<(...given: never[]) => unknown>(calls)) {
+    for (const given of nonsense) {
+      const answer: unknown = call(wrong(given), wrong(given), wrong(given));
+      expect(answer, name).toBeInstanceOf(Promise);
+      await Promise.allSettled([answer]);
+    }
+  }
+});
+
 describe('a connection', () => {
   it('that does not exist is named, whatever is asked of it', async () => {
     const calls = [

@@ -1,6 +1,7 @@
 /** The page, in a real browser: what people see and press. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Page } from 'playwright-core';
+import { createPage } from '../src/backend/page/index.js';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { startBrowser } from './support/browser.js';
@@ -281,6 +282,27 @@ describe('the page', () => {
     const wrong = await backend.ask('GET', '/ui/connections/nobody/records/nonsense', undefined, { authorization: '' });
     expect(wrong).toMatchObject({ status: 400 });
     expect(wrong.body).toContain('<h1>Invalid input</h1>');
+  });
+
+  it('refuses an id that is none on each of its paths, and nothing is left that would end the process', async () => {
+    const settings = { sync: harness.sync, toTemporalUi: () => undefined, secured: false };
+    const routes = createPage(settings).app.routes.filter(
+      ({ path, method }) => path.includes('/:id') && method !== 'ALL',
+    );
+    expect(routes.length).toBeGreaterThan(3);
+    const unhandled: unknown[] = [];
+    const keep = (error: unknown) => void unhandled.push(error);
+    process.on('unhandledRejection', keep);
+    onTestFinished(() => void process.off('unhandledRejection', keep));
+    for (const { method, path } of routes) {
+      for (const id of ['-x', '%00', 'a%2Fb', 'a'.repeat(101)]) {
+        const at = path.replace(':id', id).replace(':resource', 'items').replace(':action', 'pause');
+        const answer = await backend.ask(method, at, undefined, { authorization: '' });
+        expect([at, answer.status]).toEqual([at, 400]);
+        expect(answer.body).toContain('<h1>Invalid input</h1>');
+      }
+    }
+    expect(unhandled).toEqual([]);
   });
 
   it('says when it has lost maesn-sync, and finds it again', async () => {

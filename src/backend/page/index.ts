@@ -6,7 +6,7 @@ import type { Context } from 'hono';
 import { html, raw } from 'hono/html';
 import { MaesnSyncError } from '../../client.js';
 import { parseInput } from '../../client/errors.js';
-import { resourceName } from '../../client/inputs.js';
+import { connectionId as connectionIdInput, resourceName } from '../../client/inputs.js';
 import type { MaesnSync, Resolution, StartSyncOptions } from '../../client.js';
 import type { BackendEnv } from '../access.js';
 import { PROBLEM_STATUSES, toTitle } from '../problem.js';
@@ -106,6 +106,11 @@ export function createPage({ sync: root, toTemporalUi, secured }: PageSettings):
       c.body(await readFile(fileURLToPath(url())), 200, { 'Content-Type': type }),
     );
   }
+
+  app.use('/ui/connections/:id/*', async (c, next) => {
+    parseInput(connectionIdInput, c.req.param('id'));
+    return next();
+  });
 
   app.get('/ui', (c) => listPage(c, messageOf(c)));
   app.get('/ui/stream', (c) => {
