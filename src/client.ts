@@ -6,7 +6,6 @@
  */
 import { createConnections } from './client/connections.js';
 import type { ClientContext, LoginSettings } from './client/context.js';
-import { callTemporal } from './client/errors.js';
 import { createEvents } from './client/events.js';
 import { guardCalls } from './client/guard-calls.js';
 import { createLogins } from './client/logins.js';
@@ -262,13 +261,15 @@ export interface MaesnSync extends WriteCalls {
 
 export interface MaesnSyncOptions extends Omit<
   ClientContext,
-  'actor' | 'webhooks' | 'deliversEvents' | 'targetSystems'
+  'actor' | 'webhooks' | 'deliversEvents' | 'targetSystems' | 'temporalAnswersWithinMs'
 > {
   /** Default: the table as it is. */
   readonly targetSystems?: TargetSystems;
 
   readonly webhooks?: boolean;
   readonly deliversEvents?: boolean;
+  /** Default: 10 seconds. */
+  readonly temporalAnswersWithinMs?: number;
   /** Default: `application`. */
   readonly actor?: string;
   /** Called by `close()`, after which nothing of the client may be used. */
@@ -325,12 +326,13 @@ export function createMaesnSync(options: MaesnSyncOptions): MaesnSync {
     webhooks = false,
     deliversEvents = false,
     targetSystems = createTargetSystems(),
+    temporalAnswersWithinMs = 10_000,
     onClose,
     ...rest
   } = options;
-  const context: ClientContext = { actor, webhooks, deliversEvents, targetSystems, ...rest };
+  const context: ClientContext = { actor, webhooks, deliversEvents, targetSystems, temporalAnswersWithinMs, ...rest };
   const calls = guardCalls({
-    stuck: () => callTemporal('', () => readStuck(context.temporal, context.store)),
+    stuck: () => readStuck(context),
     close: async () => onClose?.(),
     ...createConnections(context),
     ...createSyncs(context),

@@ -53,7 +53,7 @@ export function createConnections(context: ClientContext): Connections {
       const connections = await store.connections.list(parseInput(listOptions, options));
       return Promise.all(
         connections.map((connection) =>
-          callTemporal(connection.connectionId, () => readSyncStatus(temporal, store, connection)),
+          callTemporal(context, connection.connectionId, () => readSyncStatus(temporal, store, connection)),
         ),
       );
     },
@@ -69,7 +69,7 @@ export function createConnections(context: ClientContext): Connections {
       );
       for (const workflowId of [...workflowIds, ...open.map(writeRecordId)]) {
         const handle = temporal.workflow.getHandle(workflowId);
-        await ignoreNotRunning(callTemporal(id, () => handle.terminate('connection removed')));
+        await ignoreNotRunning(callTemporal(context, id, () => handle.terminate('connection removed')));
       }
     },
 

@@ -29,6 +29,8 @@ export interface ClientContext {
   readonly webhooks: boolean;
   /** Whether events are delivered, so that a replay has somebody to do it. */
   readonly deliversEvents: boolean;
+  /** What Temporal has not answered by then is `Unavailable`. */
+  readonly temporalAnswersWithinMs: number;
   /** Who it is, for the journal. */
   readonly actor: string;
 }

@@ -1,5 +1,6 @@
 /** What the client throws. `code` tells what it is; `message` what to do. */
 import { ServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { z } from 'zod';
 import { PayloadDecryptionError } from '../payloads/codec.js';
 
@@ -71,8 +72,22 @@ export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unkn
   });
 }
 
-/** Runs a call to Temporal and puts its failures into our words. */
-export async function callTemporal<Result>(connectionId: string, call: () => Promise<Result>): Promise<Result> {
+export interface CalledTemporal {
+  readonly temporal: Pick<Client, 'withDeadline'>;
+  readonly temporalAnswersWithinMs: number;
+}
+
+/** Makes calls to Temporal that are answered at once, or not at all. */
+export async function callTemporal<Result>(
+  { temporal, temporalAnswersWithinMs }: CalledTemporal,
+  connectionId: string,
+  call: () => Promise<Result>,
+): Promise<Result> {
+  return awaitTemporal(connectionId, () => temporal.withDeadline(Date.now() + temporalAnswersWithinMs, call));
+}
+
+/** Makes a call to Temporal that may wait for long, and puts its failures into our words. */
+export async function awaitTemporal<Result>(connectionId: string, call: () => Promise<Result>): Promise<Result> {
   try {
     return await call();
   } catch (error) {

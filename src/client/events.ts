@@ -34,7 +34,7 @@ export function createEvents(
           await store.journal.add({ connectionId: id, actor, action: 'event.replayed', detail: { events: replayed } });
         }
         const of = id === null ? { connectionId: id } : ((await store.connections.find(id)) ?? { connectionId: id });
-        await callTemporal(id ?? '', () =>
+        await callTemporal(context, id ?? '', () =>
           temporal.workflow.signalWithStart('deliverEvents', {
             ...deliverEventsStart(of, taskQueue),
             signal: eventsAddedSignal,

@@ -29,7 +29,7 @@ export function createLogins(context: ClientContext): Logins {
   async function tellReauthorized(id: string): Promise<Connection> {
     const connection = await findConnection(context, id);
     if (connection.status !== 'awaiting_reauthorization') return connection;
-    await callTemporal(id, () =>
+    await callTemporal(context, id, () =>
       temporal.workflow.signalWithStart('reauthorizeConnection', {
         taskQueue,
         ...reauthorizeConnectionStart(connection, reauthorization),

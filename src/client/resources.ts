@@ -49,7 +49,7 @@ export function createResources(context: ClientContext): Pick<MaesnSync, 'resour
       // A sync that runs pulls what is hinted at; where none does, the next one asks.
       await store.webhooks.hint(connectionId, resource, 1);
       const sync = temporal.workflow.getHandle(syncConnectionId(connectionId));
-      await ignoreNotRunning(callTemporal(connectionId, () => sync.signal(hintedSignal)));
+      await ignoreNotRunning(callTemporal(context, connectionId, () => sync.signal(hintedSignal)));
     },
   };
 }

@@ -30,15 +30,17 @@ export function createRetries(context: ClientContext): Pick<MaesnSync, 'retryNow
     async retryNow(id) {
       const connection = await findConnection(context, id);
       const [{ retry }, others] = await Promise.all([
-        callTemporal(id, () => readSyncStatus(temporal, store, connection)),
-        callTemporal(id, () => listOthers(id)),
+        callTemporal(context, id, () => readSyncStatus(temporal, store, connection)),
+        callTemporal(context, id, () => listOthers(id)),
       ]);
       if (retry === undefined && others.length === 0) {
         throw new MaesnSyncError('Refused', `Nothing of connection ${id} waits for a retry.`);
       }
       const workflowIds = retry === undefined ? others : [syncConnectionId(id), ...others];
       for (const workflowId of workflowIds) {
-        await ignoreNotRunning(callTemporal(id, () => temporal.workflow.getHandle(workflowId).signal(retryNowSignal)));
+        await ignoreNotRunning(
+          callTemporal(context, id, () => temporal.workflow.getHandle(workflowId).signal(retryNowSignal)),
+        );
       }
       const { type, failures, resource, page } = retry ?? {};
       const detail = {
@@ -53,11 +55,13 @@ export function createRetries(context: ClientContext): Pick<MaesnSync, 'retryNow
 
     async retryTargetSystem(options) {
       const { targetSystem, over: overMs } = parseInput(retryTargetSystemOptions, options);
-      const { count: waiting } = await callTemporal('', () => temporal.workflow.count(retryingOf({ targetSystem })));
+      const { count: waiting } = await callTemporal(context, '', () =>
+        temporal.workflow.count(retryingOf({ targetSystem })),
+      );
       if (waiting === 0) throw new MaesnSyncError('Refused', `Nothing of ${targetSystem} is Retrying.`);
       const workflowId = retryTargetSystemId(targetSystem, taskQueue);
       try {
-        await callTemporal('', () =>
+        await callTemporal(context, '', () =>
           temporal.workflow.start(
             'retryTargetSystem',
             retryTargetSystemStart({ targetSystem, overMs, by: actor }, taskQueue),

@@ -1,8 +1,8 @@
 /** Every sync that does not get on: retries, waits for its end user, or is held. */
-import type { Client } from '@temporalio/client';
-import type { Store } from '../store/index.js';
 import { MAESN_CONNECTION, MAESN_STATE } from '../workflows/search-attributes.js';
 import type { MaesnState } from '../workflows/search-attributes.js';
+import type { ClientContext } from './context.js';
+import { callTemporal } from './errors.js';
 import { readSyncStatus } from './status.js';
 import type { SyncStatus } from './status.js';
 
@@ -12,11 +12,12 @@ const CONCURRENCY = 20;
 const STUCK_STATES: readonly MaesnState[] = ['Retrying', 'Waiting', 'AwaitingReauthorization', 'Paused', 'Held'];
 
 /** Those that wait longest first. Asks only those Workflows of which Temporal's list, or the store, says that they wait. */
-export async function readStuck(temporal: Client, store: Store): Promise<SyncStatus[]> {
+export async function readStuck(context: ClientContext): Promise<SyncStatus[]> {
+  const { temporal, store } = context;
   const [awaiting, held, listed] = await Promise.all([
     store.connections.list({ statuses: ['awaiting_reauthorization', 'reauthorization_expired'] }),
     store.holds.all(),
-    listConnections(temporal, `WorkflowType = 'syncConnection' AND ${MAESN_STATE.name} IN (${quoted(STUCK_STATES)})`),
+    listConnections(context, `WorkflowType = 'syncConnection' AND ${MAESN_STATE.name} IN (${quoted(STUCK_STATES)})`),
   ]);
   const ids = new Set([...[...awaiting, ...held].map(({ connectionId }) => connectionId), ...listed]);
   const statuses: SyncStatus[] = [];
@@ -25,7 +26,8 @@ export async function readStuck(temporal: Client, store: Store): Promise<SyncSta
     Array.from({ length: CONCURRENCY }, async () => {
       for (const id of next) {
         const connection = await store.connections.find(id);
-        if (connection !== undefined) statuses.push(await readSyncStatus(temporal, store, connection));
+        if (connection === undefined) continue;
+        statuses.push(await callTemporal(context, id, () => readSyncStatus(temporal, store, connection)));
       }
     }),
   );
@@ -43,15 +45,16 @@ function stuckSince({ holds, since, connection }: SyncStatus): number {
 }
 
 /** Whose Workflows run and are listed by a query. */
-async function listConnections(temporal: Client, query: string): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const { typedSearchAttributes } of temporal.workflow.list({
-    query: `ExecutionStatus = 'Running' AND ${query}`,
-  })) {
-    const id = typedSearchAttributes.get(MAESN_CONNECTION);
-    if (id !== undefined) ids.push(id);
-  }
-  return ids;
+function listConnections(context: ClientContext, query: string): Promise<string[]> {
+  const listed = context.temporal.workflow.list({ query: `ExecutionStatus = 'Running' AND ${query}` });
+  return callTemporal(context, '', async () => {
+    const ids: string[] = [];
+    for await (const { typedSearchAttributes } of listed) {
+      const id = typedSearchAttributes.get(MAESN_CONNECTION);
+      if (id !== undefined) ids.push(id);
+    }
+    return ids;
+  });
 }
 
 function quoted(values: readonly string[]): string {

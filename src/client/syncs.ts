@@ -33,13 +33,14 @@ export function createSyncs(context: ClientContext): Syncs {
    * The Workflow looks at the holds again; where there is none, the next one will. Also called where nothing has changed: whoever
    * tries again may have met a Temporal that did not answer, the first time.
    */
-  const holdsChanged = (id: string) => ignoreNotRunning(callTemporal(id, () => syncOf(id).signal(holdsChangedSignal)));
+  const holdsChanged = (id: string) =>
+    ignoreNotRunning(callTemporal(context, id, () => syncOf(id).signal(holdsChangedSignal)));
 
   /** With a Signal: one that is just ending, because the sync before was cancelled, begins anew. */
   async function subscribe(connection: Connection, everyMs: number | undefined) {
     const { connectionId: id, targetSystem: slug } = connection;
     if (!context.webhooks || everyMs === undefined || targetSystems.get(slug).webhooks !== true) return;
-    await callTemporal(id, () =>
+    await callTemporal(context, id, () =>
       temporal.workflow.signalWithStart('keepSubscribed', keepSubscribedStart(connection, taskQueue)),
     );
   }
@@ -51,7 +52,7 @@ export function createSyncs(context: ClientContext): Syncs {
     const plan = { resources: withParents(resources), everyMs };
     const input: SyncConnectionInput = { connectionId: id, ...plan };
     try {
-      const handle = await callTemporal(id, () =>
+      const handle = await callTemporal(context, id, () =>
         temporal.workflow.start('syncConnection', syncConnectionStart(connection, input, taskQueue)),
       );
       await store.journal.add({
@@ -66,9 +67,11 @@ export function createSyncs(context: ClientContext): Syncs {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
     const running = syncOf(id);
-    const { runId } = await callTemporal(id, () => running.describe());
+    const { runId } = await callTemporal(context, id, () => running.describe());
     if (everyMs !== undefined) {
-      const isTold = await ignoreNotRunning(callTemporal(id, () => running.signal(planSignal, { ...plan, everyMs })));
+      const isTold = await ignoreNotRunning(
+        callTemporal(context, id, () => running.signal(planSignal, { ...plan, everyMs })),
+      );
       // It has just ended.
       if (!isTold) return startSync(id, options);
     }
@@ -81,7 +84,7 @@ export function createSyncs(context: ClientContext): Syncs {
 
     async syncStatus(id) {
       const connection = await find(id);
-      return callTemporal(id, () => readSyncStatus(temporal, store, connection));
+      return callTemporal(context, id, () => readSyncStatus(temporal, store, connection));
     },
 
     async pauseSync(id, options) {
@@ -112,19 +115,21 @@ export function createSyncs(context: ClientContext): Syncs {
 
     async syncNow(id) {
       await find(id);
-      await callTemporal(id, () => syncOf(id).signal(syncNowSignal));
+      await callTemporal(context, id, () => syncOf(id).signal(syncNowSignal));
       await store.journal.add({ connectionId: id, actor, action: 'sync.asked_for' });
     },
 
     async cancelSync(id) {
       await find(id);
-      await callTemporal(id, async () => {
+      await callTemporal(context, id, async () => {
         const { status } = await syncOf(id).describe();
         // Temporal takes a cancellation of what has ended for done.
         if (status.name !== 'RUNNING') throw notRunning(id);
         await syncOf(id).cancel();
       });
-      await ignoreNotRunning(callTemporal(id, () => temporal.workflow.getHandle(keepSubscribedId(id)).cancel()));
+      await ignoreNotRunning(
+        callTemporal(context, id, () => temporal.workflow.getHandle(keepSubscribedId(id)).cancel()),
+      );
       await store.journal.add({ connectionId: id, actor, action: 'sync.cancelled' });
     },
   };

@@ -11,16 +11,10 @@ import { isSignedWith } from './signatures.js';
 /** Who it was, for the journal. */
 const MAESN = 'Maesn';
 
-/** Whoever calls does not wait for ever; it is told to come back. */
-const ANSWER_WITHIN_MS = 10_000;
-
 type Of<Kind extends WebhookEvent['kind']> = readonly Extract<WebhookEvent, { kind: Kind }>[];
 
 export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receiveWebhook'> {
   const { temporal, store, taskQueue, reauthorization } = context;
-
-  const tell = (id: string, signal: () => Promise<unknown>) =>
-    callTemporal(id, () => temporal.connection.withDeadline(Date.now() + ANSWER_WITHIN_MS, signal));
 
   /** Of a burst, one Signal is enough: the store says what to pull. */
   async function hint(id: string, events: Of<'changed'>): Promise<void> {
@@ -35,7 +29,8 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
     if ((await store.holds.list(id)).length > 0) return;
     const sync = temporal.workflow.getHandle(syncConnectionId(id));
     // Where no sync runs, the next one asks for everything that has changed anyway.
-    if (await ignoreNotRunning(tell(id, () => sync.signal(hintedSignal)))) await store.webhooks.told(id, news);
+    if (await ignoreNotRunning(callTemporal(context, id, () => sync.signal(hintedSignal))))
+      await store.webhooks.told(id, news);
   }
 
   async function markDeleted(id: string, events: Of<'deleted'>): Promise<void> {
@@ -59,7 +54,7 @@ export function createWebhooks(context: ClientContext): Pick<MaesnSync, 'receive
       detail: { keyVersion },
       occasion: event.revokedAt?.toISOString() ?? `key version ${keyVersion}`,
     });
-    await tell(id, () =>
+    await callTemporal(context, id, () =>
       temporal.workflow.signalWithStart('reauthorizeConnection', {
         taskQueue,
         ...reauthorizeConnectionStart(connection, reauthorization),

@@ -6,7 +6,7 @@ import { writeBatchId, writeBatchStart, writeRecordId, writeRecordStart } from '
 import type { WriteBatchReport, WriteRecordInput } from '../workflows/messages.js';
 import { findConnection } from './context.js';
 import type { ClientContext } from './context.js';
-import { MaesnSyncError, callTemporal, ignoreNotRunning, parseInput } from './errors.js';
+import { MaesnSyncError, awaitTemporal, callTemporal, ignoreNotRunning, parseInput } from './errors.js';
 import {
   idempotencyKey as keyInput,
   listWritesOptions,
@@ -131,7 +131,7 @@ export function createWrites(context: ClientContext): WriteCalls {
   /** Of one that runs, nobody is told: it may wait for weeks, and a run takes only so many Signals. */
   async function run(write: Write): Promise<void> {
     const { signal: _signal, ...start } = await startOf(write);
-    await callTemporal(write.connectionId, () =>
+    await callTemporal(context, write.connectionId, () =>
       temporal.workflow.start('writeRecord', { ...start, workflowIdConflictPolicy: 'USE_EXISTING' }),
     );
   }
@@ -139,7 +139,7 @@ export function createWrites(context: ClientContext): WriteCalls {
   /** Whatever was changed, the store tells it. */
   async function runOrWake(write: Write): Promise<void> {
     const start = await startOf(write);
-    await callTemporal(write.connectionId, () => temporal.workflow.signalWithStart('writeRecord', start));
+    await callTemporal(context, write.connectionId, () => temporal.workflow.signalWithStart('writeRecord', start));
   }
 
   const handleOf = (of: WriteRecordInput) => temporal.workflow.getHandle(writeRecordId(of));
@@ -182,7 +182,7 @@ export function createWrites(context: ClientContext): WriteCalls {
           `${reused.length} idempotency keys of connection ${connectionId} stand for other writes, or are not of batch ${batchId}: ${some}. None was taken.`,
         );
       }
-      await callTemporal(connectionId, () =>
+      await callTemporal(context, connectionId, () =>
         temporal.workflow.signalWithStart('writeBatch', writeBatchStart({ ...of, targetSystem }, taskQueue)),
       );
       return store.writes.countBatch(of);
@@ -193,7 +193,7 @@ export function createWrites(context: ClientContext): WriteCalls {
     async writeBatchEnd(connectionId, batchId) {
       await findBatch(connectionId, batchId);
       const handle = temporal.workflow.getHandle(writeBatchId({ connectionId, batchId }));
-      await callTemporal(connectionId, () => handle.result());
+      await awaitTemporal(connectionId, () => handle.result());
       return findBatch(connectionId, batchId);
     },
 
@@ -201,7 +201,7 @@ export function createWrites(context: ClientContext): WriteCalls {
 
     async writeEnd(connectionId, idempotencyKey) {
       const write = await find(connectionId, idempotencyKey);
-      if (write.state !== 'ended') await callTemporal(connectionId, () => untilClosed(write));
+      if (write.state !== 'ended') await awaitTemporal(connectionId, () => untilClosed(write));
       return toStatus(await find(connectionId, idempotencyKey));
     },
 
@@ -233,7 +233,7 @@ export function createWrites(context: ClientContext): WriteCalls {
         (await store.writes.cancel({ connectionId, idempotencyKey, actor })) || write.state === 'ended';
       // Whoever runs it tells all others, and asks a person where it was sent.
       await runOrWake(write);
-      await ignoreNotRunning(callTemporal(connectionId, () => handleOf(write).cancel()));
+      await ignoreNotRunning(callTemporal(context, connectionId, () => handleOf(write).cancel()));
       if (isCancelled) return;
       await store.journal.add({ connectionId, actor, action: 'write.cancelled', detail: { idempotencyKey } });
     },
