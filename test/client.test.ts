@@ -63,9 +63,9 @@ describe('wrong input', () => {
 });
 
 it('no call throws, whatever it is given: each answers with a promise', async () => {
-  const { as: _as, ...calls } = sync;
   const nonsense = [undefined, null, 7, '', '-x', {}, [], Symbol('x')];
-  for (const [name, call] of Object.entries<(...given: never[]) => unknown>(calls)) {
+  for (const [name, call] of Object.entries<(...given: never[]) => unknown>({ ...sync })) {
+    if (name === 'as') continue;
     for (const given of nonsense) {
       const answer: unknown = call(wrong(given), wrong(given), wrong(given));
       expect(answer, name).toBeInstanceOf(Promise);

@@ -67,12 +67,22 @@ export function tooLarge(c: Context, maxBytes: number): Response {
   });
 }
 
+const RETRY_AFTER_S = '10';
+
 /** Every error that leaves a handler; `undefined`: not one that callers may be told of. */
 export function errorToProblem(c: Context, error: unknown): Response | undefined {
   if (error instanceof MaesnSyncError) {
     const { code, message, issues } = error;
     const errors = issues.length === 0 ? undefined : issues;
-    return toProblem(c, { status: PROBLEM_STATUSES[code], title: toTitle(code), detail: message, code, errors });
+    const headers = code === 'Unavailable' ? { 'Retry-After': RETRY_AFTER_S } : {};
+    return toProblem(c, {
+      status: PROBLEM_STATUSES[code],
+      title: toTitle(code),
+      detail: message,
+      code,
+      errors,
+      headers,
+    });
   }
   if (error instanceof HTTPException) {
     const { status, message } = error;

@@ -34,7 +34,7 @@ export const ERROR_CODES = {
   MaesnRefused: 'MaesnRefused',
   /** This process lacks what the call needs; the message names the variable. */
   NotConfigured: 'NotConfigured',
-  /** Temporal, or a Worker that had to answer, was not reached. Nothing is lost; ask again. */
+  /** Temporal, the store, or a Worker that had to answer, was not reached. Nothing is lost; ask again. */
   Unavailable: 'Unavailable',
 } as const;
 
