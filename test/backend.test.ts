@@ -117,6 +117,25 @@ describe('a wrong request', () => {
       400,
       ['modifiedSince'],
     ],
+    ...['0000-01-01T00:00:00Z', '0001-01-01T00:00:00+01:00', '9999-12-31T23:59:59-01:00'].map(
+      (moment) =>
+        [
+          `a moment that is outside of the years 1 to 9999 in UTC, ${moment},`,
+          'GET',
+          `/connections/a/resources/items/records?modifiedSince=${encodeURIComponent(moment)}`,
+          undefined,
+          400,
+          ['modifiedSince'],
+        ] as const,
+    ),
+    [
+      'a date of the year 0',
+      'POST',
+      '/connections',
+      { connectionId: 'a', targetSystem: 'x', fiscalYearStartDate: '0000-01-01' },
+      400,
+      ['fiscalYearStartDate'],
+    ],
     ['a pause without reason', 'POST', '/connections/a/sync/pause', {}, 400, ['reason']],
     ['an interval that is none', 'POST', '/connections/a/sync', { every: 'often' }, 400, ['every']],
     [

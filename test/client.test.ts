@@ -17,6 +17,8 @@ afterAll(() => harness.close());
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const wrong = (value: unknown) => value as never;
 
+const at = (day: string) => new Date(`${day}T00:00:00Z`);
+
 describe('wrong input', () => {
   it.each([
     ['a connection without anything', () => sync.addConnection(wrong({})), ['connectionId', 'targetSystem']],
@@ -43,6 +45,21 @@ describe('wrong input', () => {
       ['fiscalYearStartDate'],
     ],
     [
+      'a date of the year 0',
+      () => sync.addConnection({ connectionId: 'a', targetSystem: 'x', fiscalYearStartDate: '0000-01-01' }),
+      ['fiscalYearStartDate'],
+    ],
+    [
+      'a moment of the year 0',
+      () => sync.records('known', 'items', { modifiedSince: at('0000-12-31') }),
+      ['modifiedSince'],
+    ],
+    [
+      'a moment of the year 10000',
+      () => sync.records('known', 'items', { modifiedSince: at('+010000-01-01') }),
+      ['modifiedSince'],
+    ],
+    [
       'a resource that does not exist',
       () => sync.startSync('known', wrong({ resources: ['invoices', 'cats'] })),
       ['resources.1'],
@@ -60,6 +77,10 @@ describe('wrong input', () => {
     expect(await sync.connections()).toHaveLength(1);
     expect((await sync.connection('known')).keyVersion).toBe(1);
   });
+});
+
+it.each(['0001-01-01', '9999-12-31'])('records are read since %s', async (day) => {
+  expect(await sync.records('known', 'items', { modifiedSince: at(day) })).toEqual([]);
 });
 
 it('no call throws, whatever it is given: each answers with a promise', async () => {

@@ -6,6 +6,7 @@ import {
   connectionId,
   credentials,
   eventIds,
+  moment,
   decideDeletesOptions,
   pauseOptions,
   recordKey,
@@ -83,6 +84,7 @@ export const recordsQuery = z.strictObject({
   modifiedSince: z.iso
     .datetime({ offset: true })
     .transform((text) => new Date(text))
+    .pipe(moment)
     .optional()
     .meta({ type: 'string', format: 'date-time' }),
   includeDeleted: queryFlag.optional().meta({ type: 'boolean', default: false }),

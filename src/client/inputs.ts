@@ -30,13 +30,25 @@ const text = (max: number) =>
     .regex(/^[^\u0000]*$/, 'must not contain NUL')
     .refine((value) => value.isWellFormed(), 'must be well-formed Unicode');
 
+/** Of a date, those that Postgres and JSON write alike. */
+const YEARS = 'must be in the years 1 to 9999';
+
+/** Wherever it is said: what counts is its year in UTC. */
+export const moment = z
+  .date()
+  .min(new Date('0001-01-01T00:00:00.000Z'), YEARS)
+  .max(new Date('9999-12-31T23:59:59.999Z'), YEARS);
+
 export const addConnectionInput = z.strictObject({
   connectionId,
   targetSystem: targetSystemName,
   accountKey: accountKey.optional(),
   companyId: text(500).optional(),
   environmentName: text(500).optional(),
-  fiscalYearStartDate: z.iso.date().optional(),
+  fiscalYearStartDate: z.iso
+    .date()
+    .regex(/^(?!0000)/, YEARS)
+    .optional(),
 });
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -109,7 +121,7 @@ export const recordKey = text(2_000);
 export const recordsOptions = z.strictObject({
   afterKey: recordKey.optional(),
   limit: z.number().int().min(1).max(1_000).default(100),
-  modifiedSince: z.date().optional(),
+  modifiedSince: moment.optional(),
   includeDeleted: z.boolean().optional(),
 });
 
