@@ -274,6 +274,24 @@ describe('the page', () => {
     expect(await page.getByRole('link', { name: 'More records' }).count()).toBe(links);
   });
 
+  it('says which resources the sync has not in it', async () => {
+    const { connectionId } = await harness.connect({ records: { items: 5, customers: 5 } });
+    const rowOf = async (resource: string) => {
+      const { body } = await backend.ask('GET', `/ui/connections/${connectionId}`, undefined, { authorization: '' });
+      return new RegExp(`<tr id="resource-${resource}">.*?</tr>`, 's').exec(String(body))?.[0] ?? '';
+    };
+    for (const resource of ['items', 'customers'] as const) {
+      await harness.sync.startSync(connectionId, { resources: [resource] });
+      await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+    }
+    expect(await rowOf('items')).toContain('<td>not part of this sync</td>');
+    expect(await rowOf('customers')).toContain('<td>completed</td>');
+    // One that was terminated reports nothing.
+    await harness.sync.startSync(connectionId, { resources: ['customers'], every: '1 hour' });
+    await harness.temporal.workflow.getHandle(`sync/${connectionId}`).terminate();
+    expect(await rowOf('items')).toContain('<td></td>');
+  });
+
   it('of a connection that is not there says so', async () => {
     const answer = await backend.ask('GET', '/ui/connections/nobody', undefined, { authorization: '' });
     expect(answer).toMatchObject({ status: 404 });

@@ -1,6 +1,6 @@
 /** The resources of a connection: how far, how fresh, whether they are offered, and what Maesn warned of. */
 import { html } from 'hono/html';
-import type { ResourceReport, ResourceStatus, SyncStatus } from '../../client.js';
+import type { ResourceStatus, SyncStatus } from '../../client.js';
 import { keysOf } from '../../spec/table.js';
 import type { Resource } from '../../spec/resources.js';
 import { showAge, showMoment } from './layout.js';
@@ -32,7 +32,7 @@ export function showResources(status: SyncStatus, now: Date): Markup | '' {
             </tr>
           </thead>
           <tbody>
-            ${names.map((name) => showResource(status, name, reports[name], now))}
+            ${names.map((name) => showResource(status, name, reports, now))}
           </tbody>
         </table>
       </div>
@@ -40,9 +40,13 @@ export function showResources(status: SyncStatus, now: Date): Markup | '' {
   `;
 }
 
-function showResource(sync: SyncStatus, name: Resource, report: ResourceReport | undefined, now: Date): Markup {
+function showResource(sync: SyncStatus, name: Resource, reports: SyncStatus['resources'], now: Date): Markup {
   const { connectionId } = sync.connection;
-  const { status = 'waiting', pages = 0, totalPages, records = 0, flagged = 0, retries = 0 } = report ?? {};
+  const report = reports[name];
+  const { pages = 0, totalPages, records = 0, flagged = 0, retries = 0 } = report ?? {};
+  // Where nothing is reported, nobody knows what the sync has in it.
+  const status = report?.status ?? (keysOf(reports).length === 0 ? '' : 'not part of this sync');
+  const isAsked = report !== undefined && report.status !== 'waiting' && report.status !== 'unsupported';
   const asOf = sync.freshness[name]?.asOf;
   const progress =
     totalPages === undefined
@@ -52,7 +56,7 @@ function showResource(sync: SyncStatus, name: Resource, report: ResourceReport |
   return html`
     <tr id="resource-${name}">
       <th scope="row"><a href="/ui/connections/${connectionId}/records/${name}">${name}</a></th>
-      <td>${status === 'waiting' || status === 'unsupported' ? showOffer(sync, name, status) : status}</td>
+      <td>${isAsked ? status : showOffer(sync, name, status)}</td>
       <td class="progress">${progress}</td>
       <td class="number">${records}</td>
       <td class="number">${flagged}</td>
