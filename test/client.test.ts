@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MaesnSyncError, createMaesnSync } from '../src/client.js';
 import type { MaesnSync } from '../src/client.js';
+import { summarize } from '../src/client/summary.js';
+import { NOTHING_YET } from '../src/spec/resource-report.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
 
@@ -128,6 +130,16 @@ describe('a connection', () => {
     await expect(sync.retryNow('known')).rejects.toMatchObject({ code: 'Refused' });
     await expect(sync.cancelSync('known')).rejects.toMatchObject({ code: 'SyncNotRunning' });
   });
+});
+
+it.each([
+  [3, 'page 1 of 3'],
+  [0, 'page 1'],
+])('the summary of a list that says it has %i pages says %s', async (totalPages, words) => {
+  const status = await sync.syncStatus('known');
+  const items = { ...NOTHING_YET, status: 'syncing', pages: 1, totalPages } as const;
+  const syncing = { ...status, state: 'Syncing', resource: 'items', resources: { items } } as const;
+  expect(summarize(syncing)).toBe(`Syncing items, ${words}.`);
 });
 
 it('a sync for which no Worker is there is told as such', async () => {

@@ -274,6 +274,17 @@ describe('the page', () => {
     expect(await page.getByRole('link', { name: 'More records' }).count()).toBe(links);
   });
 
+  it('says of a look for changes that found none only how many pages it read', async () => {
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    const sync = async () => {
+      await harness.sync.startSync(connectionId, { resources: ['items'] });
+      await harness.temporal.workflow.getHandle(`sync/${connectionId}`).result();
+      return (await backend.ask('GET', `/ui/connections/${connectionId}`, undefined, { authorization: '' })).body;
+    };
+    expect(await sync()).toMatch(/<\/progress> 1 of\s+1<\/td>/);
+    expect(await sync()).toContain('<td class="progress">1</td>');
+  });
+
   it('says which resources the sync has not in it', async () => {
     const { connectionId } = await harness.connect({ records: { items: 5, customers: 5 } });
     const rowOf = async (resource: string) => {

@@ -60,7 +60,8 @@ function goesOnAt(resource: string | undefined): string | undefined {
 function syncingSentence({ resource, resources }: Summarized): string {
   if (resource === undefined) return 'Syncing.';
   const { pages = 0, totalPages } = resources[resource] ?? {};
-  return `Syncing ${resource}, page ${pages}${totalPages === undefined ? '' : ` of ${totalPages}`}.`;
+  const of = totalPages === undefined || totalPages < pages ? '' : ` of ${totalPages}`;
+  return `Syncing ${resource}, page ${pages}${of}.`;
 }
 
 /** "429 from xero, third time in a row, at invoices page 12; next attempt in 3 minutes 12 seconds." */

@@ -48,8 +48,9 @@ function showResource(sync: SyncStatus, name: Resource, reports: SyncStatus['res
   const status = report?.status ?? (keysOf(reports).length === 0 ? '' : 'not part of this sync');
   const isAsked = report !== undefined && report.status !== 'waiting' && report.status !== 'unsupported';
   const asOf = sync.freshness[name]?.asOf;
+  // A look for changes that finds none has read one page of none.
   const progress =
-    totalPages === undefined
+    totalPages === undefined || totalPages < pages
       ? html`${pages}`
       : html`<progress value="${pages}" max="${Math.max(1, totalPages)}" aria-label="${name}"></progress> ${pages} of
           ${totalPages}`;
