@@ -226,6 +226,36 @@ describe('access', () => {
     expect(await post({ 'sec-fetch-site': 'same-origin', origin: backend.url })).toMatchObject({ status: 201 });
   });
 
+  it.each([
+    ['/ui/connections/acme', '/ui/connections/acme'],
+    ['/ui/connections/acme/records/items', '/ui/connections/acme/records/items'],
+    ['/ui', '/ui'],
+    ['/', '/ui'],
+    ['/uix', '/ui'],
+    ['/openapi.json', '/ui'],
+    ['https://evil.example/ui', '/ui'],
+    ['//evil.example/ui', '/ui'],
+    ['/\\evil.example/ui', '/ui'],
+    ['/ui\\..\\..\\evil.example', '/ui'],
+    ['/ui/..//evil.example', '/ui'],
+    ['/ui/%2e%2e//evil.example', '/ui'],
+    ['/ui/\t/evil', '/ui'],
+    ['/ui/\r\nlocation: https://evil.example', '/ui'],
+    ['/ui/connections/acme?done=start', '/ui'],
+    ['/ui/"><script>', '/ui'],
+  ])('by the sign-in page, asked for on the way to %j, leads to %s, also after a wrong token', async (to, leadsTo) => {
+    const path = `/sign-in?to=${encodeURIComponent(to)}`;
+    const field = `<input type="hidden" name="to" value="${leadsTo}" />`;
+    expect((await backend.ask('GET', path, undefined, { authorization: '' })).body).toContain(field);
+    const signIn = (token: string) => {
+      const form = { method: 'POST', body: new URLSearchParams({ token, to }), redirect: 'manual' } as const;
+      return fetch(`${backend.url}/sign-in`, form);
+    };
+    expect(await (await signIn('wrong')).text()).toContain(field);
+    const signedIn = await signIn(TEST_TOKEN);
+    expect([signedIn.status, signedIn.headers.get('location')]).toEqual([303, leadsTo]);
+  });
+
   it('without tokens is for this machine under its own name, and not for the web pages it has open', async () => {
     const open = await startTestBackend(harness, { MAESN_SYNC_TOKENS: '' });
     const ask = (headers: Record<string, string>) =>

@@ -386,6 +386,18 @@ it('whose session has ended leads to where one signs in', async () => {
   await again.close();
 });
 
+it('a link into the page leads there by way of the sign-in', async () => {
+  const secured = await startTestBackend(harness);
+  const { page } = await browser.open();
+  const { connectionId } = await harness.connect({ records: { items: 5 } });
+  await page.goto(`${secured.url}/ui/connections/${connectionId}`);
+  await page.getByLabel('Token').fill(TEST_TOKEN);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: connectionId }).waitFor();
+  expect(new URL(page.url()).pathname).toBe(`/ui/connections/${connectionId}`);
+  await secured.close();
+});
+
 it('with tokens, the page asks for one first', async () => {
   const secured = await startTestBackend(harness);
   const { page, complaints } = await browser.open();

@@ -45,17 +45,17 @@ export interface AccessOptions {
   readonly tokens: readonly Token[];
   /** Paths that everybody may ask. */
   readonly isPublic: (path: string) => boolean;
-  /** Where a browser is sent that has to sign in. */
-  readonly signInPath: string;
+  /** Where a browser is sent that has to sign in, and wanted to go there. */
+  readonly toSignIn: (path: string) => string;
 }
 
-export function requireAccess({ tokens, isPublic, signInPath }: AccessOptions): MiddlewareHandler<BackendEnv> {
+export function requireAccess({ tokens, isPublic, toSignIn }: AccessOptions): MiddlewareHandler<BackendEnv> {
   return async (c, next) => {
     if (isPublic(c.req.path)) return next();
     const actor = identify(c, tokens);
     if (actor === undefined) {
       const isPage = c.req.path === '/' || c.req.path.startsWith('/ui');
-      if (isPage && c.req.method === 'GET') return c.redirect(signInPath, 303);
+      if (isPage && c.req.method === 'GET') return c.redirect(toSignIn(c.req.path), 303);
       return toProblem(c, {
         status: 401,
         title: 'Unauthorized',

@@ -19,7 +19,7 @@ import { errorToProblem, toProblem } from './problem.js';
 import { limitGuesses, limitRate } from './rate-limit.js';
 import { createReference, openApiDocument } from './reference.js';
 import { createRoutes } from './routes/index.js';
-import { SIGN_IN_PATH, createSignIn } from './sign-in.js';
+import { SIGN_IN_PATH, createSignIn, toSignIn } from './sign-in.js';
 import { createWebhookRoutes } from './webhooks.js';
 
 export interface BackendOptions extends Pick<CallbackOptions, 'returnUrl' | 'parameters'> {
@@ -65,7 +65,7 @@ export function createBackend(options: BackendOptions): BackendApp {
   app.use(showNothing);
   app.use(allowTemporalUi(originsOf(temporalUi?.url)));
   app.use(requireOwnHost(tokens));
-  app.use(requireAccess({ tokens, isPublic, signInPath: SIGN_IN_PATH }));
+  app.use(requireAccess({ tokens, isPublic, toSignIn }));
   app.use(requireSameOrigin((path) => isCodec(path) || (isPublic(path) && path !== SIGN_IN_PATH)));
   app.use(limitRate(options.requestsPerMinute, isPublic));
   app.use(limitGuesses((path) => path === SIGN_IN_PATH));
