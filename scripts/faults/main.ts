@@ -104,6 +104,13 @@ async function runSuite({ minutes, seed, chosen, keep }: SuiteOptions): Promise<
       looked: `${running.length} processes before the end`,
       wrong: [...left, ...(running.length < 10 ? ['fewer were seen than there must be'] : [])],
     });
+    // Whatever becomes of the servers behind them, they go on.
+    const ours = Object.values(world.processes).filter(({ name }) => name !== 'postgres' && name !== 'temporal');
+    checks.push({
+      name: 'none of our processes has ended by itself',
+      looked: `${ours.length} processes`,
+      wrong: ours.flatMap(({ name, endedByItself: times }) => (times === 0 ? [] : [`${name}, ${times} times`])),
+    });
     const good = ended && report(world, workload, rows, checks);
     await world.close({ keep: keep || !good });
     if (keep || !good) say(`Logs and databases are kept in ${world.dir}`);

@@ -71,15 +71,16 @@ export async function openPostgres(connectionString: string, keyIds: readonly st
     keepAliveInitialDelayMillis: 10_000,
     // One stays, also of a process that has nothing to do: else nobody would see that it is there.
     min: 1,
+    // Not asked for at the start of the connection: a pooler need not know it.
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, though its types do not say so
+    onConnect: async (client) => {
+      await client.query(`set idle_in_transaction_session_timeout = '${STUCK_AFTER}'`);
+    },
   });
   // A connection that breaks is replaced by the pool. Without a listener it would end the process: the pool's while it is idle,
   // its own while it is in use.
   pool.on('error', () => undefined);
-  pool.on('connect', (client) => {
-    client.on('error', () => undefined);
-    // Not asked for at the start of the connection: a pooler need not know it.
-    client.query(`set idle_in_transaction_session_timeout = '${STUCK_AFTER}'`).catch(() => undefined);
-  });
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   try {
     const client = await pool.connect();
     try {
