@@ -5,10 +5,11 @@
  */
 import { runMain } from 'citty';
 import { main } from './cli/main.js';
-import { hasBegun } from './cli/process.js';
+import { endWithReader, hasBegun } from './cli/process.js';
 
 // A command that has begun ends the process itself. What ends before is wrong usage, for which citty's code is 1.
 process.once('exit', (code) => {
   if (code === 1 && !hasBegun()) process.exitCode = 2;
 });
+endWithReader();
 await runMain(main);

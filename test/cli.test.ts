@@ -1,9 +1,12 @@
 /** The commands, as processes: what they print, and how they end. */
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
-import { runCli } from './support/cli.js';
+import { runCli, startCli } from './support/cli.js';
 import type { CliResult, RunCliOptions } from './support/cli.js';
 import { startHarness } from './support/harness.js';
 import type { Harness } from './support/harness.js';
@@ -122,6 +125,62 @@ it('all records are listed in large pages, and patiently where that is too fast'
   expect(all).toEqual({ code: 0, stdout: '', stderr: '' });
   const path = '/connections/acme/resources/items/records?limit=1000';
   expect(asked).toEqual([path, `${path}&after=k`, `${path}&after=k`]);
+});
+
+describe('whoever reads records', () => {
+  const PAGES = 4;
+  const items = Array.from({ length: 1_000 }, (_, index) => ({
+    key: String(index),
+    record: { text: 'x'.repeat(2_000) },
+    modifiedAt: null,
+    problems: null,
+    syncedAt: '2026-01-01T00:00:00Z',
+    deletedAt: null,
+  }));
+  const large = { ...items[0], key: 'large', record: 'x'.repeat(2_000_000) };
+  const lengthOfPage = items.reduce((sum, item) => sum + JSON.stringify(item).length + 1, 0);
+
+  async function readSlowly(args: readonly string[], take: (taken: number) => boolean) {
+    let taken = 0;
+    const takenWhenAsked: number[] = [];
+    const url = await standIn((request, response) => {
+      takenWhenAsked.push(taken);
+      const next = takenWhenAsked.length < PAGES ? { next: String(takenWhenAsked.length) } : {};
+      const answer = request.url?.endsWith('/large') === true ? large : { items, ...next };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    });
+    const child = startCli(['records', 'acme', 'items', ...args], { MAESN_SYNC_URL: url });
+    child.stdin.end();
+    const [exited, errors] = [once(child, 'exit'), text(child.stderr)];
+    // Leaving the loop closes the pipe.
+    for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+      taken += chunk.length;
+      if (!take(taken)) break;
+      await nextTurn();
+    }
+    const [code]: unknown[] = await exited;
+    return { code, stderr: await errors, taken, takenWhenAsked };
+  }
+
+  it('slowly gets all of them, and no page is asked for before the one before it was taken', async () => {
+    const { takenWhenAsked, ...result } = await readSlowly(['--all'], () => true);
+    expect(result).toEqual({ code: 0, stderr: '', taken: PAGES * lengthOfPage });
+    // What pipes hold by themselves is less than half of a page.
+    for (const [index, taken] of takenWhenAsked.entries()) {
+      expect(taken).toBeGreaterThanOrEqual((index - 0.5) * lengthOfPage);
+    }
+  });
+
+  it('slowly gets a large one to its end', async () => {
+    const lengthOfLarge = JSON.stringify(large, undefined, 2).length + 1;
+    expect(await readSlowly(['large'], () => true)).toMatchObject({ code: 0, stderr: '', taken: lengthOfLarge });
+  });
+
+  it('and stops ends the command, without a word', async () => {
+    const { code, stderr, takenWhenAsked } = await readSlowly(['--all'], (taken) => taken < lengthOfPage / 2);
+    expect({ code, stderr }).toEqual({ code: 141, stderr: '' });
+    expect(takenWhenAsked).toHaveLength(1);
+  });
 });
 
 it('records and events are listed, found and replayed', async () => {

@@ -6,7 +6,7 @@ import type { connection } from '../backend/schemas.js';
 import { keysOf } from '../spec/table.js';
 import { API_ARGS, createApi, patiently } from './api.js';
 import { printJson, printTable, readSecret } from './output.js';
-import { CommandError, command, say } from './process.js';
+import { CommandError, command, drained, say } from './process.js';
 
 const id = { type: 'positional', description: 'Connection id', required: true } as const;
 const LOOK_EVERY_MS = 500;
@@ -180,6 +180,8 @@ export const records = command({
     do {
       const page = await patiently(() => api.records(of, resource, { ...query, after }));
       for (const item of page.items) say(JSON.stringify(item));
+      // Else a reader that is slower than we are would have all pages in our memory.
+      await drained();
       after = page.next;
     } while (args.all === true && after !== undefined);
   },

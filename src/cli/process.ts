@@ -14,6 +14,7 @@ export const EXIT_CODES = {
   3: 'there is no such connection, record, event or write',
   4: 'the backend was not reached, or is not able to answer',
   130: 'interrupted',
+  141: 'whoever reads the output has stopped reading',
 } as const;
 
 export type ExitCode = keyof typeof EXIT_CODES;
@@ -58,6 +59,7 @@ export function command<const Args extends ArgsDef>({
         console.error(statementFailure(error) ?? (error instanceof Error ? error.message : error));
         process.exitCode = error instanceof CommandError ? error.exitCode : error instanceof ConfigError ? 2 : 1;
       }
+      await drained();
       // The SDK's runtime, once installed, keeps a process alive that has nothing left to do.
       process.exit();
     },
@@ -86,6 +88,18 @@ const toCamel = (text: string) => text.replaceAll(/-([a-z])/g, (_all, letter: st
 /** For people: on standard output. */
 export function say(line: string): void {
   console.log(line);
+}
+
+/** What was said has been taken by whoever reads it: a pipe takes 64 KiB at once, and the rest would end with the process. */
+export async function drained(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((taken) => stream.write('', taken))));
+}
+
+/** `... | head` has seen enough: to go on would be for nobody. */
+export function endWithReader(): void {
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 141 : 1));
+  // Nobody is left who could be told.
+  process.stderr.on('error', () => undefined);
 }
 
 /** Resolves with the first SIGINT or SIGTERM; the second one ends the process at once. */

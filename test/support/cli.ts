@@ -19,15 +19,19 @@ export interface RunCliOptions {
   readonly onStderr?: (text: string) => void;
 }
 
+/** Nothing of this machine's own environment decides what a command does. */
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return spawn(process.execPath, ['--import', 'tsx', CLI, ...args], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
 export async function runCli(
   args: readonly string[],
   { env = {}, stdin = '', onStderr }: RunCliOptions = {},
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args], {
-    // Nothing of this machine's own environment decides what a command does.
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1', ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = startCli(args, env);
   child.stdin.end(stdin);
   if (onStderr !== undefined) child.stderr.on('data', (chunk: Buffer) => onStderr(chunk.toString('utf8')));
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
