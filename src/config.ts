@@ -212,7 +212,7 @@ export const VARIABLES = {
     .meta({ description: 'After this time nobody is expected to sign in any more, and the sync ends.' }),
   MAESN_SYNC_ADDRESS: address.default('127.0.0.1:8080').meta({
     description:
-      '`host:port` of the backend: its HTTP API and its page. Anything but loopback needs MAESN_SYNC_TOKENS.',
+      '`host:port` of the backend: its HTTP API and its page. Anything but loopback needs MAESN_SYNC_TOKENS. Not set, `npm start` takes another port when that one is taken, and says so.',
   }),
   MAESN_SYNC_PUBLIC_URL: httpUrl.optional().meta({
     description:
@@ -362,6 +362,11 @@ type Name = keyof typeof VARIABLES;
 
 /** A configuration in which these variables are set. */
 export type ConfigWith<Names extends Name> = Config & { readonly [Each in Names]-?: NonNullable<Config[Each]> };
+
+/** By whoever runs this, and not by a default. */
+export function isSet({ env }: Config, name: Name): boolean {
+  return (env[name] ?? '') !== '';
+}
 
 /** Refuses a configuration without the variables that this process cannot do without, and names all that are missing. */
 export function requireVariables<Names extends Name>(config: Config, ...names: Names[]): ConfigWith<Names> {

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { startBackend } from './backend/index.js';
 import type { MaesnSync } from './client.js';
-import { requireVariables } from './config.js';
+import { isSet, requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { startEmbedded } from './embedded/index.js';
 import type { EmbeddedOptions } from './embedded/index.js';
@@ -67,7 +67,15 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
       await working.catch(() => undefined);
     });
 
-    const backend = await startBackend({ config, store, temporal: client, logger, temporalUiUrl, orAnyPort: true });
+    const backend = await startBackend({
+      config,
+      store,
+      temporal: client,
+      logger,
+      temporalUiUrl,
+      // Whoever has named a port asks there, and would ask a stranger.
+      orAnyPort: !isSet(config, 'MAESN_SYNC_ADDRESS'),
+    });
     closers.push(() => backend.close());
     return {
       config,

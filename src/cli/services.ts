@@ -1,6 +1,6 @@
 /** The commands that run a part of maesn-sync until they are told to stop. */
 import { startBackend } from '../backend/index.js';
-import { readConfig, requireVariables } from '../config.js';
+import { isSet, localUrl, readConfig, requireVariables } from '../config.js';
 import { createLogger, installLogger } from '../logging.js';
 import { startService } from '../service.js';
 import { openStore } from '../store/index.js';
@@ -30,6 +30,11 @@ export const dev = command({
     say('');
     for (const line of [...service.description, `Maesn      ${service.config.MAESN_BASE_URL}`]) say(line);
     say(`Page       ${service.url}/ui`);
+    if (service.url !== localUrl(config) && !isSet(config, 'MAESN_SYNC_ADDRESS')) {
+      say(
+        `           ${localUrl(config)} is taken by another program: run the commands with MAESN_SYNC_URL=${service.url}`,
+      );
+    }
     if (service.temporalUiUrl !== undefined) say(`Temporal UI ${service.temporalUiUrl}`);
     if (trial !== undefined) say(`Sandbox    ${trial.pageUrl}  (revoke a login here and watch the sync wait)`);
     say('\nPress Ctrl-C to stop.');
