@@ -56,7 +56,7 @@ const demo = defineCommand({
       closing.push(() => application.close());
       const config = readConfig({
         // The demo brings everything along, whatever else this machine is set up for.
-        env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '' },
+        env: { ...process.env, DATABASE_URL: '', TEMPORAL_ADDRESS: '', MAESN_SYNC_HEALTH_ADDRESS: '' },
         overrides: {
           ...application.overrides,
           MAESN_API_KEY: sandbox.apiKey,

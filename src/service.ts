@@ -1,5 +1,6 @@
 /** All of maesn-sync in one process: what it needs on this machine, a Worker, and the backend. */
 import type { Client } from '@temporalio/client';
+import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { startBackend } from './backend/index.js';
 import type { MaesnSync } from './client.js';
@@ -7,6 +8,7 @@ import { isSet, requireVariables } from './config.js';
 import type { Config } from './config.js';
 import { startEmbedded } from './embedded/index.js';
 import type { EmbeddedOptions } from './embedded/index.js';
+import { serveHealth } from './health.js';
 import { createConfiguredMaesnClient } from './maesn/configured.js';
 import { requireSearchAttributes } from './search-attributes.js';
 import type { Store } from './store/index.js';
@@ -49,6 +51,10 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
     await requireSearchAttributes(connection, namespace);
 
     options.onProgress('Starting a Worker');
+    let started: Worker | undefined;
+    const state = () => started?.getState() ?? 'INITIALIZED';
+    const health = await serveHealth(config.MAESN_SYNC_HEALTH_ADDRESS, { state, store });
+    closers.push(async () => health?.close());
     const worker = await createSyncWorker({
       config,
       connection,
@@ -58,6 +64,7 @@ export async function startService({ logger, ...options }: ServiceOptions): Prom
       maesn: createConfiguredMaesnClient(requireVariables(config, 'MAESN_API_KEY')),
       tracing,
     });
+    started = worker;
     const working = worker.run();
     const running = Promise.race([working, embedded.failed]);
     // Whoever awaits `running` sees why it failed; whoever does not must not be ended by it.

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { startSandbox } from '../sandbox/index.js';
+import { freePort } from '../src/embedded/temporal-port.js';
 import { waitFor } from './support/wait.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -57,11 +58,16 @@ async function take(port: number): Promise<number> {
 
 it('npm start says where it is when its port is taken, and ends as a whole when npm is told to', async () => {
   await take(8080);
-  const { child, exited, closed, stdout } = await start({});
+  const healthPort = await freePort('127.0.0.1');
+  const { child, exited, closed, stdout } = await start({ MAESN_SYNC_HEALTH_ADDRESS: `127.0.0.1:${healthPort}` });
   await Promise.race([exited, waitFor('it is up', () => stdout().includes('Press Ctrl-C'))]);
   const [, url] = /http:\/\/127\.0\.0\.1:8080 is taken by another program: .*MAESN_SYNC_URL=(\S+)/.exec(stdout()) ?? [];
   expect(url, stdout()).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  expect(await (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).json()).toEqual({
+    state: 'RUNNING',
+    storeAnswers: true,
+  });
 
   child.kill('SIGTERM');
   expect(await exited).toEqual([0, null]);

@@ -44,7 +44,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'workflow-bundle.ts': [],
   embedded: ['store', 'config', 'search-attributes', 'temporal'],
   backend: ['spec', 'maesn', 'payloads', 'store', 'client', 'config'],
-  'service.ts': ['backend', 'config', 'embedded', 'maesn', 'search-attributes', 'temporal', 'tracing', 'worker'],
+  'service.ts': [
+    'backend',
+    'config',
+    'embedded',
+    'health',
+    'maesn',
+    'search-attributes',
+    'temporal',
+    'tracing',
+    'worker',
+  ],
   cli: [
     'application',
     'backend',
