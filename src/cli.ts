@@ -4,7 +4,7 @@
  * on; all others ask a running backend by HTTP.
  */
 import { runMain } from 'citty';
-import { main } from './cli/main.js';
+import { main, showUsage } from './cli/main.js';
 import { endWithReader, hasBegun } from './cli/process.js';
 
 // A command that has begun ends the process itself. What ends before is wrong usage, for which citty's code is 1.
@@ -12,4 +12,4 @@ process.once('exit', (code) => {
   if (code === 1 && !hasBegun()) process.exitCode = 2;
 });
 endWithReader();
-await runMain(main);
+await runMain(main, { showUsage });

@@ -14,7 +14,7 @@ const duration = z
     return Number(amount) * (UNIT_MS[unit] ?? UNIT_MS[unit.charAt(0)] ?? 1);
   });
 
-const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+export const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
 const address = z.string().regex(/^[^\s:]*:\d{1,5}$|^\[[\d:a-f]+\]:\d{1,5}$/, 'must be host:port');
 

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
+import pack from '../package.json' with { type: 'json' };
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { runCli, startCli } from './support/cli.js';
@@ -322,6 +323,8 @@ describe('what is wrong is named, and the command ends with', () => {
     ['a flag that nobody knows', 2, /sync start does not know --evry/, ['sync', 'start', 'a', '--evry', '1m']],
     ['one argument too many', 2, /does not know b/, ['stuck', 'b']],
     ['one argument too few', 2, /reason/i, ['sync', 'pause', 'a']],
+    ['an address that is none', 2, /--url foo must be an http or https URL, such as/, ['stuck', '--url', 'foo']],
+    ['an address that is none, of the doctor', 2, /--url foo must be/, ['doctor', '--url', 'foo']],
     ['a command that is none', 2, /Unknown command/, ['nap']],
     ['a resource that is none', 2, /resources\.0/, ['sync', 'start', 'a', '--resources', 'cats']],
     [
@@ -370,7 +373,14 @@ it('every command says what it is for', async () => {
   ]) {
     expect(main.stdout).toContain(name);
   }
-  expect((await run(['sync', 'start', '--help'])).stdout).toMatch(/--every.*cycle/);
+  const help = await run(['sync', 'start', '--help'], { env: { NO_COLOR: '' } });
+  expect(help.stdout).toMatch(/^USAGE maesn-sync sync start \[OPTIONS\] <ID>[^]*--every.*cycle/m);
+  expect(help.stdout).not.toContain('\u001B');
+  expect((await run(['sync', '--help'])).stdout).toMatch(/^USAGE maesn-sync sync start\|/m);
+});
+
+it('the version is that of the package', async () => {
+  expect(await run(['--version'])).toEqual({ code: 0, stdout: `${pack.version}\n`, stderr: '' });
 });
 
 describe('the doctor', () => {

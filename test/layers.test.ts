@@ -43,7 +43,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'workflow-bundle.ts': [],
   embedded: ['store', 'config', 'search-attributes', 'temporal'],
-  backend: ['spec', 'maesn', 'payloads', 'store', 'client', 'config'],
+  'version.ts': [],
+  backend: ['spec', 'maesn', 'payloads', 'store', 'client', 'config', 'version'],
   'service.ts': [
     'backend',
     'config',
@@ -67,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'store',
     'temporal',
     'tracing',
+    'version',
     'worker',
     '../sandbox',
   ],

@@ -1,5 +1,4 @@
 /** Starts the backend: listens, makes its client of maesn-sync, and answers. */
-import { createRequire } from 'node:module';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { clientSettings, createMaesnSync } from '../client.js';
@@ -7,6 +6,7 @@ import type { MaesnSync } from '../client.js';
 import { publicUrl } from '../config.js';
 import type { Config } from '../config.js';
 import type { Store } from '../store/index.js';
+import { readVersion } from '../version.js';
 import { createBackend } from './app.js';
 import { serveMetrics } from './metrics.js';
 import { listen } from './server.js';
@@ -86,12 +86,4 @@ async function answers(asked: Promise<unknown>): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Of this package, whether it runs from its sources or is built. */
-function readVersion(): string {
-  const require = createRequire(import.meta.url);
-  const path = import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json';
-  const { version }: { version: string } = require(path);
-  return version;
 }

@@ -18,7 +18,7 @@ import {
   writePage,
   writeStatus,
 } from '../backend/schemas.js';
-import { localUrl } from '../config.js';
+import { httpUrl, localUrl } from '../config.js';
 import type { Config } from '../config.js';
 import { connectionId } from '../client/inputs.js';
 import { idempotencyKey } from '../client/write-inputs.js';
@@ -67,6 +67,9 @@ type Query = Readonly<Record<string, string | number | undefined>>;
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(args: ApiArgs, config: Config) {
+  if (args.url !== undefined && !httpUrl.safeParse(args.url).success) {
+    throw new CommandError(`--url ${args.url} must be an http or https URL, such as ${localUrl(config)}`, 2);
+  }
   const base = (args.url ?? config.MAESN_SYNC_URL ?? localUrl(config)).replace(/\/$/, '');
   const token = args.token ?? config.MAESN_SYNC_TOKEN ?? config.MAESN_SYNC_TOKENS?.[0]?.token;
 

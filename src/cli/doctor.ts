@@ -26,12 +26,13 @@ export const doctor = command({
   description: 'Check every address, key and table that the environment names, and say how to mend what is wrong',
   args: API_ARGS,
   run: async ({ args, config }) => {
+    const api = createApi(args, config);
     const findings = [
       { what: 'environment', result: 'ok', detail: 'every variable that is set is right' } as const,
       ...(await checkTemporal(config)),
       ...(await checkStore(config)),
       ...(await checkMaesn(config)),
-      await checkBackend(() => createApi(args, config).ready()),
+      await checkBackend(() => api.ready()),
       ...checkEvents(config),
     ];
     if (args.json === true) printJson(findings);

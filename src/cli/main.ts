@@ -1,5 +1,8 @@
 /** All commands, each loaded when it is asked for: most need little of what some need. */
-import { defineCommand } from 'citty';
+import { stripVTControlCharacters } from 'node:util';
+import { defineCommand, renderUsage } from 'citty';
+import type { ArgsDef, CommandDef } from 'citty';
+import { readVersion } from '../version.js';
 
 const services = () => import('./services.js');
 const connections = () => import('./connections.js');
@@ -8,7 +11,11 @@ const syncs = () => import('./syncs.js');
 const writes = () => import('./writes.js');
 
 export const main = defineCommand({
-  meta: { name: 'maesn-sync', description: 'Keeps every Maesn customer’s books in your own Postgres.' },
+  meta: {
+    name: 'maesn-sync',
+    description: 'Keeps every Maesn customer’s books in your own Postgres.',
+    version: readVersion(),
+  },
   subCommands: {
     dev: async () => (await services()).dev,
     serve: async () => (await services()).serve,
@@ -32,3 +39,9 @@ export const main = defineCommand({
     connections: async () => (await connections()).connections,
   },
 });
+
+/** Commands are named in full, as they are typed: citty names one by its parent alone. */
+export async function showUsage<Args extends ArgsDef>(command: CommandDef<Args>, parent?: CommandDef<Args>) {
+  const usage = await renderUsage(command, parent === undefined ? undefined : { meta: { name: 'maesn-sync' } });
+  console.log(`${process.stdout.isTTY ? usage : stripVTControlCharacters(usage)}\n`);
+}
