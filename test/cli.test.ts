@@ -51,6 +51,17 @@ describe('a sync', () => {
     expect(all.stdout).toMatch(new RegExp(`${connectionId} +sevdesk +Failed`));
   });
 
+  it('that looked for changes and found none has read one page, not one of none', async () => {
+    const { connectionId } = await harness.connect({ records: { items: 5 } });
+    const cycle = async () => {
+      await harness.sync.startSync(connectionId, { resources: ['items'] });
+      await waitFor('it ends', async () => (await harness.sync.syncStatus(connectionId)).state === 'Completed');
+      return (await run(['sync', 'status', connectionId])).stdout;
+    };
+    expect(await cycle()).toMatch(/^items +completed +1 of 1 +5 /m);
+    expect(await cycle()).toMatch(/^items +completed +1 +0 /m);
+  });
+
   it('that is stuck is listed with why, since when and until when', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 5 } });
     account.fault({ resource: 'items', answer: { status: 429, retryAfter: 600 } });

@@ -116,7 +116,7 @@ function printStatus(one: Status): void {
     return [
       name,
       report?.status ?? '',
-      `${report?.pages ?? 0}${report?.totalPages === undefined ? '' : ` of ${report.totalPages}`}`,
+      pagesOf(report?.pages ?? 0, report?.totalPages),
       String(report?.records ?? 0),
       freshness[name]?.asOf ?? '',
       notOffered[name] === undefined
@@ -126,6 +126,11 @@ function printStatus(one: Status): void {
   });
   if (rows.length > 0) printTable(['resource', 'status', 'pages', 'records', 'as of', 'failure'], rows);
   if (temporalUi !== undefined) say(temporalUi);
+}
+
+/** Maesn counts no page where there is nothing, and one was read to know that. */
+function pagesOf(read: number, total: number | undefined): string {
+  return total === undefined || total < read ? String(read) : `${read} of ${total}`;
 }
 
 export function printStatuses(statuses: readonly Status[], json: boolean): void {
