@@ -5,6 +5,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import pack from '../package.json' with { type: 'json' };
+import { nearest } from '../src/cli/nearest.js';
+import { TARGET_SYSTEMS } from '../src/spec/target-systems.js';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
 import type { TestBackend } from './support/backend.js';
 import { runCli, startCli } from './support/cli.js';
@@ -112,6 +114,14 @@ describe('a customer', () => {
     }
   });
 
+  it.each([
+    ['xerro', {}, 'Warning: xerro is no target system that this version of maesn-sync knows. Did you mean xero?\n'],
+    ['zoho-books', { MAESN_SYNC_TARGET_SYSTEMS: '{"zoho-books":{}}' }, ''],
+  ])('of a target system that may be new (%s) is connected, with a warning where nobody has named it', async (name, env, stderr) => {
+    const args = ['connect', `of-${name}`, '--target-system', name, '--account-key'];
+    expect(await run(args, { env, stdin: 'key' })).toMatchObject({ code: 0, stderr });
+  });
+
   it('hands a key over by standard input, and it is shown nowhere', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 3 } });
     const handed = await run(['reauthorized', connectionId, '--json'], { stdin: `${account.accountKey}\n` });
@@ -137,6 +147,16 @@ it('all records are listed in large pages, and patiently where that is too fast'
   expect(all).toEqual({ code: 0, stdout: '', stderr: '' });
   const path = '/connections/acme/resources/items/records?limit=1000';
   expect(asked).toEqual([path, `${path}&after=k`, `${path}&after=k`]);
+});
+
+it.each([
+  ['xerro', 'xero'],
+  ['lexwareoffice', 'lexware-office'],
+  ['quickboks', 'quickbooks'],
+  ['zoho', undefined],
+  ['', undefined],
+])('a slug typed as %s meant %s', (typed, meant) => {
+  expect(nearest(typed, Object.keys(TARGET_SYSTEMS))).toBe(meant);
 });
 
 describe('whoever reads records', () => {

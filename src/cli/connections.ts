@@ -3,8 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand } from 'citty';
 import type { z } from 'zod';
 import type { connection } from '../backend/schemas.js';
+import type { Config } from '../config.js';
 import { keysOf } from '../spec/table.js';
+import { TARGET_SYSTEMS } from '../spec/target-systems.js';
 import { API_ARGS, createApi, patiently } from './api.js';
+import { nearest } from './nearest.js';
 import { printJson, printTable, readSecret } from './output.js';
 import { CommandError, command, drained, say } from './process.js';
 
@@ -43,7 +46,7 @@ export const connect = command({
       throw error;
     });
     if (known !== undefined) refuseOther(args, known);
-    else requireTargetSystem(args);
+    else requireTargetSystem(args, config);
     const given = keysOf(SETTINGS).map((flag) => [SETTINGS[flag], args[flag]]);
     const before = known ?? (await api.addConnection({ connectionId: args.id, ...Object.fromEntries(given) }));
     if (args['account-key'] === true) {
@@ -87,8 +90,14 @@ function refuseOther(args: Given, known: z.output<typeof connection>): void {
   }
 }
 
-function requireTargetSystem({ 'target-system': name }: Given): void {
+/** One that is not known may be new at Maesn. */
+function requireTargetSystem({ 'target-system': name }: Given, { MAESN_SYNC_TARGET_SYSTEMS: added }: Config): void {
   if (name === undefined) throw new CommandError('There is no such connection yet: name its --target-system', 2);
+  const known = Object.keys({ ...TARGET_SYSTEMS, ...added });
+  if (known.includes(name)) return;
+  const meant = nearest(name, known);
+  const question = meant === undefined ? '' : ` Did you mean ${meant}?`;
+  console.error(`Warning: ${name} is no target system that this version of maesn-sync knows.${question}`);
 }
 
 export const reauthorized = command({
