@@ -363,6 +363,28 @@ type Name = keyof typeof VARIABLES;
 /** A configuration in which these variables are set. */
 export type ConfigWith<Names extends Name> = Config & { readonly [Each in Names]-?: NonNullable<Config[Each]> };
 
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+
+/** Why a backend would be open to others; of a Worker or an application, which are told the public URL too, it is nothing wrong. */
+export function openToOthers(config: Config): string | undefined {
+  const { MAESN_SYNC_ADDRESS: address, MAESN_SYNC_PUBLIC_URL: url, MAESN_SYNC_TOKENS: tokens = [] } = config;
+  if (tokens.length > 0) return undefined;
+  if (!LOOPBACK.has(hostAndPort(address).host)) {
+    return `MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback (${address})`;
+  }
+  // A proxy that goes before it makes everybody one of this machine.
+  if (url !== undefined && !LOOPBACK.has(hostOf(url))) {
+    return `MAESN_SYNC_TOKENS: must be set with MAESN_SYNC_PUBLIC_URL (${url})`;
+  }
+  return undefined;
+}
+
+/** Of whoever starts a backend, before anything else is started. */
+export function refuseOpenToOthers(config: Config): void {
+  const wrong = openToOthers(config);
+  if (wrong !== undefined) throw new ConfigError(`The environment is not right:\n  ${wrong}`);
+}
+
 /** By whoever runs this, and not by a default. */
 export function isSet({ env }: Config, name: Name): boolean {
   return (env[name] ?? '') !== '';

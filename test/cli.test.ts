@@ -2,9 +2,11 @@
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
 import pack from '../package.json' with { type: 'json' };
+import { isPolling } from '../src/cli/doctor.js';
 import { nearest } from '../src/cli/nearest.js';
 import { TARGET_SYSTEMS } from '../src/spec/target-systems.js';
 import { TEST_TOKEN, startTestBackend } from './support/backend.js';
@@ -117,10 +119,13 @@ describe('a customer', () => {
   it.each([
     ['xerro', {}, 'Warning: xerro is no target system that this version of maesn-sync knows. Did you mean xero?\n'],
     ['zoho-books', { MAESN_SYNC_TARGET_SYSTEMS: '{"zoho-books":{}}' }, ''],
-  ])('of a target system that may be new (%s) is connected, with a warning where nobody has named it', async (name, env, stderr) => {
-    const args = ['connect', `of-${name}`, '--target-system', name, '--account-key'];
-    expect(await run(args, { env, stdin: 'key' })).toMatchObject({ code: 0, stderr });
-  });
+  ])(
+    'of a target system that may be new (%s) is connected, with a warning where nobody has named it',
+    async (name, env, stderr) => {
+      const args = ['connect', `of-${name}`, '--target-system', name, '--account-key'];
+      expect(await run(args, { env, stdin: 'key' })).toMatchObject({ code: 0, stderr });
+    },
+  );
 
   it('hands a key over by standard input, and it is shown nowhere', async () => {
     const { connectionId, account } = await harness.connect({ records: { items: 3 } });
@@ -375,6 +380,13 @@ describe('what is wrong is named, and the command ends with', () => {
       { MAESN_SYNC_URL: 'http://127.0.0.1:9' },
     ],
     ['something that is no backend', 4, /is that the backend\?/, ['stuck'], { MAESN_SYNC_URL: 'sandbox' }],
+    ...['dev', 'serve'].map((name): [string, number, RegExp, readonly string[], Record<string, string>] => [
+      `a backend that others would reach without a token (${name})`,
+      2,
+      /MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback/,
+      [name],
+      { MAESN_SYNC_ADDRESS: '0.0.0.0:0' },
+    ]),
     ['a wrong environment', 2, /MAESN_TIMEOUT: must be a duration/, ['stuck'], { MAESN_TIMEOUT: 'soon' }],
   ])('%s: %i', async (_name, code, message, args, env = {}) => {
     const sandbox = env['MAESN_SYNC_URL'] === 'sandbox' ? { MAESN_SYNC_URL: harness.sandbox.url } : {};
@@ -445,7 +457,9 @@ describe('the doctor', () => {
     const { code, stdout } = await run(['doctor', '--json'], {
       env: {
         DATABASE_URL: 'postgres://127.0.0.1:9/none',
+        MAESN_API_KEY: 'key',
         MAESN_BASE_URL: 'http://127.0.0.1:9',
+        MAESN_SYNC_ADDRESS: '0.0.0.0:8080',
         MAESN_SYNC_EVENTS_SECRET: receiver.secret,
         MAESN_SYNC_EVENTS_URL: 'https://10.0.0.1/events',
         MAESN_SYNC_SEALING_KEY: Buffer.alloc(32).toString('base64'),
@@ -456,6 +470,7 @@ describe('the doctor', () => {
     expect(code).toBe(1);
     const found = findings.parse(JSON.parse(stdout)).filter(({ result }) => result !== 'ok');
     expect(found.map(({ what }) => what.replace(/ at .*/, ''))).toEqual([
+      'environment',
       'Temporal',
       'Postgres',
       'Maesn',
@@ -471,12 +486,34 @@ describe('the doctor', () => {
         .writeHead(503, { 'content-type': 'application/json' })
         .end('{"storeAnswers":false,"temporalAnswers":true}');
     });
-    const { code, stdout } = await run(['doctor', '--json'], { env: { MAESN_SYNC_URL: lacking } });
+    const { code, stdout } = await run(['doctor', '--json'], {
+      env: { MAESN_SYNC_URL: lacking, TEMPORAL_ADDRESS: inject('temporalAddress') },
+    });
     expect(code).toBe(1);
     expect(findings.parse(JSON.parse(stdout)).find(({ what }) => what === 'backend')).toMatchObject({
       result: 'wrong',
       detail: 'is not ready: storeAnswers',
     });
+  });
+
+  it('leaves alone what a Worker may lack, and what the sandbox stands in for', async () => {
+    const { stdout } = await run(['doctor', '--json'], {
+      env: { MAESN_SYNC_PUBLIC_URL: 'https://sync.example.com', TEMPORAL_ADDRESS: inject('temporalAddress') },
+    });
+    const warnings = findings.parse(JSON.parse(stdout)).filter(({ result }) => result === 'warning');
+    expect(warnings).toMatchObject([
+      { what: 'environment', detail: expect.stringContaining('dev and serve do not start: MAESN_SYNC_TOKENS') },
+      { what: 'Postgres' },
+      { what: 'Maesn', detail: 'MAESN_API_KEY is not set: the sandbox is used' },
+    ]);
+  });
+
+  it.each([
+    [5, true],
+    [65, true],
+    [80, false],
+  ])('of a Worker that asked for work %i seconds ago believes that it runs: %s', (seconds, runs) => {
+    expect(isPolling({ lastAccessTime: msToTs(Date.now() - seconds * 1_000) })).toBe(runs);
   });
 
   // Only a Postgres server can be looked at from outside; with PGlite there is none.

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { clientSettings, createMaesnSync } from '../client.js';
 import type { MaesnSync } from '../client.js';
-import { publicUrl } from '../config.js';
+import { publicUrl, refuseOpenToOthers } from '../config.js';
 import type { Config } from '../config.js';
 import type { Store } from '../store/index.js';
 import { readVersion } from '../version.js';
@@ -35,8 +35,8 @@ export interface Backend {
 export async function startBackend(options: StartBackendOptions): Promise<Backend> {
   const { config, store, temporal, logger, orAnyPort = false } = options;
   const tokens = config.MAESN_SYNC_TOKENS ?? [];
-  const { MAESN_SYNC_ADDRESS: address, MAESN_SYNC_PUBLIC_URL } = config;
-  const server = await listen({ address, tokens, publicUrl: MAESN_SYNC_PUBLIC_URL, orAnyPort });
+  refuseOpenToOthers(config);
+  const server = await listen({ address: config.MAESN_SYNC_ADDRESS, orAnyPort });
   const onError = (error: unknown) => logger.error({ error }, 'The metrics could not be read');
   const metrics = await serveMetrics(config.MAESN_SYNC_METRICS_ADDRESS, { store, onError }).catch(
     async (error: unknown) => {

@@ -3,8 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { once } from 'node:events';
 import { getRequestListener } from '@hono/node-server';
-import { ConfigError, hostAndPort, hostOf, originOf } from '../config.js';
-import type { Token } from './access.js';
+import { hostAndPort, originOf } from '../config.js';
 import type { BackendApp } from './app.js';
 
 export interface BackendServer {
@@ -18,30 +17,15 @@ export interface BackendServer {
 export interface ListenOptions {
   /** `host:port`; port 0 is any that is free. */
   readonly address: string;
-  readonly tokens: readonly Token[];
-  /** Where others reach it, if they do. */
-  readonly publicUrl?: string | undefined;
   /** Take another port when that one is taken. */
   readonly orAnyPort?: boolean;
 }
 
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 /** How long requests that are being answered may take when the server stops. */
 const CLOSE_WITHIN_MS = 10_000;
 
-export async function listen({ address, tokens, publicUrl, orAnyPort = false }: ListenOptions): Promise<BackendServer> {
+export async function listen({ address, orAnyPort = false }: ListenOptions): Promise<BackendServer> {
   const { host, port: wanted } = hostAndPort(address);
-  if (tokens.length === 0 && !LOOPBACK.has(host)) {
-    throw new ConfigError(
-      `The environment is not right:\n  MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback (${address})`,
-    );
-  }
-  // A proxy that goes before it makes everybody one of this machine.
-  if (tokens.length === 0 && publicUrl !== undefined && !LOOPBACK.has(hostOf(publicUrl))) {
-    throw new ConfigError(
-      `The environment is not right:\n  MAESN_SYNC_TOKENS: must be set with MAESN_SYNC_PUBLIC_URL (${publicUrl})`,
-    );
-  }
   let listener: ReturnType<typeof getRequestListener> | undefined;
   let served: BackendApp | undefined;
   const server = createServer((incoming, outgoing) => {

@@ -1,7 +1,9 @@
 /** Is everything there that the environment names, and does it fit together? Changes nothing. */
 import { isIP } from 'node:net';
+import { optionalTsToDate } from '@temporalio/common/lib/time.js';
+import type { temporal } from '@temporalio/proto';
 import { isPublicAddress } from '../application/public-address.js';
-import { hostOf } from '../config.js';
+import { hostOf, isSet, openToOthers } from '../config.js';
 import type { Config } from '../config.js';
 import { inspectStore } from '../store/inspect.js';
 import { howToAddSearchAttributes, missingSearchAttributes } from '../search-attributes.js';
@@ -28,7 +30,7 @@ export const doctor = command({
   run: async ({ args, config }) => {
     const api = createApi(args, config);
     const findings = [
-      { what: 'environment', result: 'ok', detail: 'every variable that is set is right' } as const,
+      checkEnvironment(config),
       ...(await checkTemporal(config)),
       ...(await checkStore(config)),
       ...(await checkMaesn(config)),
@@ -45,6 +47,19 @@ export const doctor = command({
     if (wrong > 0) throw new CommandError(`${wrong} of ${findings.length} checks found something wrong.`, 1);
   },
 });
+
+function checkEnvironment(config: Config): Finding {
+  const what = 'environment';
+  const wrong = openToOthers(config);
+  if (wrong === undefined) return { what, result: 'ok', detail: 'every variable that is set is right' };
+  return {
+    what,
+    // Only a backend is told where to listen; without it, this may be where a Worker runs.
+    result: isSet(config, 'MAESN_SYNC_ADDRESS') ? 'wrong' : 'warning',
+    detail: `dev and serve do not start: ${wrong}`,
+    fix: 'Set it where the backend runs: name:token, several with commas between them.',
+  };
+}
 
 async function checkTemporal(config: Config): Promise<Finding[]> {
   const { address, namespace } = temporalAddress(config.env);
@@ -70,7 +85,7 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
       taskQueue: { name },
       taskQueueType: 1,
     });
-    const workers = pollers?.length ?? 0;
+    const workers = (pollers ?? []).filter(isPolling).length;
     return [
       { what, result: 'ok', detail: `answers, and has the namespace ${namespace}` },
       toFinding(await missingSearchAttributes(client.connection, namespace), namespace),
@@ -95,6 +110,12 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
   } finally {
     await client.connection.close();
   }
+}
+
+/** A Worker asks for work at least once a minute; Temporal lists one for five minutes after it has stopped. */
+export function isPolling({ lastAccessTime }: temporal.api.taskqueue.v1.IPollerInfo): boolean {
+  const asked = optionalTsToDate(lastAccessTime)?.getTime() ?? 0;
+  return Date.now() - asked < 70_000;
 }
 
 function toFinding(missing: readonly string[] | undefined, namespace: string): Finding {
@@ -147,6 +168,10 @@ async function checkStore({ DATABASE_URL: url, MAESN_SYNC_SEALING_KEY: key }: Co
 }
 
 async function checkMaesn({ MAESN_BASE_URL: base, MAESN_API_KEY: apiKey }: Config): Promise<Finding[]> {
+  if (apiKey === undefined) {
+    const fix = 'Set MAESN_API_KEY, unless everything runs on this machine with maesn-sync dev.';
+    return [{ what: 'Maesn', result: 'warning', detail: 'MAESN_API_KEY is not set: the sandbox is used', fix }];
+  }
   const what = `Maesn at ${base}`;
   const ask = (path: string, headers: Record<string, string> = {}) =>
     fetch(`${base.replace(/\/$/, '')}${path}`, {
@@ -161,17 +186,6 @@ async function checkMaesn({ MAESN_BASE_URL: base, MAESN_API_KEY: apiKey }: Confi
         ? { what, result: 'ok', detail: `answers (${status})` }
         : { what, result: 'warning', detail: `answers ${status}`, fix: 'Wait; or ask Maesn’s support if it persists.' },
     ];
-    if (apiKey === undefined) {
-      return [
-        ...findings,
-        {
-          what: 'API key',
-          result: 'wrong',
-          detail: 'MAESN_API_KEY is not set',
-          fix: 'Set it: Workers and logins need it.',
-        },
-      ];
-    }
     // The one request that needs this key alone and changes nothing.
     const { status: keyStatus } = await ask('/tenants/get-target-system-values', { 'X-API-KEY': apiKey });
     const refused = keyStatus === 401 || keyStatus === 403;

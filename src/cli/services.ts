@@ -1,6 +1,6 @@
 /** The commands that run a part of maesn-sync until they are told to stop. */
 import { startBackend } from '../backend/index.js';
-import { isSet, localUrl, readConfig, requireVariables } from '../config.js';
+import { isSet, localUrl, readConfig, refuseOpenToOthers, requireVariables } from '../config.js';
 import { createLogger, installLogger } from '../logging.js';
 import { startService } from '../service.js';
 import { openStore } from '../store/index.js';
@@ -15,6 +15,7 @@ export const dev = command({
   description:
     'Run everything on this machine: Temporal with its UI, Postgres, a Worker and the backend. Without MAESN_API_KEY, against a sandbox.',
   run: async ({ config }) => {
+    refuseOpenToOthers(config);
     // A person reads this terminal: what fails and is retried is told by the page and the Temporal UI.
     const logger = createLogger({ LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'error' : config.LOG_LEVEL });
     installLogger(logger, { metricsAddress: config.MAESN_SYNC_WORKER_METRICS_ADDRESS });
@@ -49,6 +50,7 @@ export const serve = command({
   name: 'serve',
   description: 'Run the backend: the HTTP API, the page, and the paths that end users and Maesn come back to.',
   run: async ({ config: given }) => {
+    refuseOpenToOthers(given);
     const logger = createLogger(given);
     const config = requireVariables(given, 'DATABASE_URL', 'MAESN_SYNC_SEALING_KEY', 'MAESN_API_KEY');
     const store = await openStore({ databaseUrl: config.DATABASE_URL, sealingKey: config.MAESN_SYNC_SEALING_KEY });
