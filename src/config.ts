@@ -367,10 +367,10 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 
 /** Why a backend would be open to others; of a Worker or an application, which are told the public URL too, it is nothing wrong. */
 export function openToOthers(config: Config): string | undefined {
-  const { MAESN_SYNC_ADDRESS: address, MAESN_SYNC_PUBLIC_URL: url, MAESN_SYNC_TOKENS: tokens = [] } = config;
-  if (tokens.length > 0) return undefined;
-  if (!LOOPBACK.has(hostAndPort(address).host)) {
-    return `MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback (${address})`;
+  const { MAESN_SYNC_ADDRESS: listensAt, MAESN_SYNC_PUBLIC_URL: url } = config;
+  if (config.MAESN_SYNC_TOKENS !== undefined) return undefined;
+  if (!LOOPBACK.has(hostAndPort(listensAt).host)) {
+    return `MAESN_SYNC_TOKENS: must be set when MAESN_SYNC_ADDRESS is not loopback (${listensAt})`;
   }
   // A proxy that goes before it makes everybody one of this machine.
   if (url !== undefined && !LOOPBACK.has(hostOf(url))) {

@@ -1,6 +1,6 @@
 /** The commands, as processes: what they print, and how they end. */
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
+import { text as readAll } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -188,7 +188,7 @@ describe('whoever reads records', () => {
     });
     const child = startCli(['records', 'acme', 'items', ...args], { MAESN_SYNC_URL: url });
     child.stdin.end();
-    const [exited, errors] = [once(child, 'exit'), text(child.stderr)];
+    const [exited, errors] = [once(child, 'exit'), readAll(child.stderr)];
     // Leaving the loop closes the pipe.
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
       taken += chunk.length;

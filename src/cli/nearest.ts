@@ -9,9 +9,9 @@ export function nearest(typed: string, known: readonly string[]): string | undef
 /** Levenshtein's distance, a row of his table at a time. */
 function changesBetween(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const letter of a) {
+  for (const letter of a.split('')) {
     const next = [(row[0] ?? 0) + 1];
-    for (const [index, other] of [...b].entries()) {
+    for (const [index, other] of b.split('').entries()) {
       const changed = (row[index] ?? 0) + (letter === other ? 0 : 1);
       next.push(Math.min(changed, (row[index + 1] ?? 0) + 1, (next[index] ?? 0) + 1));
     }
