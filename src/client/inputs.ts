@@ -47,7 +47,7 @@ export const addConnectionInput = z.strictObject({
   environmentName: text(500).optional(),
   fiscalYearStartDate: z.iso
     .date()
-    .regex(/^(?!0000)/, YEARS)
+    .refine((date) => !date.startsWith('0000'), YEARS)
     .optional(),
 });
 
