@@ -161,7 +161,7 @@ export interface MaesnSync extends WriteCalls {
   connections(options?: ListConnectionsOptions): Promise<Connection[]>;
   /** The same connections, each with how its sync is doing. */
   overview(options?: ListConnectionsOptions): Promise<SyncStatus[]>;
-  /** Every sync that retries, waits for its end user, or is held; those that wait longest first. */
+  /** Every sync that has failed three times in a row or waits for minutes, waits for its end user, or is held; those that wait longest first. */
   stuck(): Promise<SyncStatus[]>;
   /** Ends its Workflows and deletes the connection, its key and all of its records. Throws `ConnectionNotFound`. */
   removeConnection(connectionId: string): Promise<void>;

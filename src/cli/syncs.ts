@@ -221,7 +221,8 @@ export const sync = defineCommand({
 
 export const stuck = command({
   name: 'stuck',
-  description: 'Every sync that retries, waits for its end user, or is held: why, since when, until when',
+  description:
+    'Every sync that has failed three times in a row or waits for minutes, waits for its end user, or is held: why, since when, until when',
   args: API_ARGS,
   run: async ({ args, config }) => printStatuses((await createApi(args, config).stuck()).items, args.json === true),
 });

@@ -46,7 +46,8 @@ export function createSyncRoutes(options: RouteOptions): Api {
         method: 'get',
         path: '/syncs/stuck',
         operationId: 'listStuckSyncs',
-        summary: 'Every sync that retries, waits for its end user, or is held; those that wait longest first',
+        summary:
+          'Every sync that has failed three times in a row or waits for minutes, waits for its end user, or is held; those that wait longest first',
         tags,
         responses: { 200: json('All of them', syncPage), ...problems() },
       }),
