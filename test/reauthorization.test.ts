@@ -51,6 +51,15 @@ async function untilKeyIsAwaited(connectionId: string): Promise<void> {
   });
 }
 
+/** It has met a 401 at the second page of three. */
+async function syncThatWaits() {
+  const opened = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
+  opened.account.fault({ resource: 'items', page: 2, answer: 'revoke' });
+  await harness.sync.startSync(opened.connectionId, { resources: ['items'] });
+  await awaiting(opened.connectionId);
+  return opened;
+}
+
 /** Another Workflow of the same connection, such as a write: it meets the 401 without a request, and joins. */
 async function anotherThatWaits(connectionId: string, name: string) {
   const workflowId = `${name}/${connectionId}`;
@@ -99,10 +108,7 @@ describe('a revoked login', () => {
   });
 
   it('is over when the same key works again', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     await harness.sync.reauthorized(connectionId, account.reconnect({ sameKey: true }));
     await result(connectionId);
     await expectSameRecords(harness.store, connectionId, account, ['items']);
@@ -126,10 +132,7 @@ describe('a revoked login', () => {
   });
 
   it('releases every Workflow that waits', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     const other = await anotherThatWaits(connectionId, 'other');
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await Promise.all([other.result(), result(connectionId)]);
@@ -138,10 +141,7 @@ describe('a revoked login', () => {
   });
 
   it('releases those that wait when one of them is gone', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     const gone = await anotherThatWaits(connectionId, 'gone');
     const other = await anotherThatWaits(connectionId, 'other');
     await gone.terminate('by mistake');
@@ -172,10 +172,7 @@ describe('a revoked login', () => {
   });
 
   it.each([400, 404, 405, 409])('is over when the probe meets a %i, which is about its path alone', async (status) => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     account.fault({ resource: 'profile', answer: { status } });
     await harness.sync.reauthorized(connectionId, account.reconnect());
     await result(connectionId);
@@ -205,10 +202,7 @@ describe('a revoked login', () => {
 
 describe('a wrong key', () => {
   it('leads to another wait and another notice, not to a retry', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     for (const wrong of [1, 2]) {
       await harness.sync.reauthorized(connectionId, `sandbox_account_key_wrong_${wrong}`);
       await waitFor('the probe is refused', async () => {
@@ -234,10 +228,7 @@ describe('a wrong key', () => {
 
 describe('a Signal', () => {
   it('that comes for an old version, twice, or with nonsense changes nothing', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     // Signals that come sooner wake nobody.
     await untilKeyIsAwaited(connectionId);
     const before = requestsOf(account.name).length;
@@ -292,10 +283,7 @@ describe('while a connection awaits reauthorisation', () => {
   });
 
   it('a cancelled sync waits no more, and nothing is asked for the connection', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     await harness.sync.cancelSync(connectionId);
     expect(await closed(`sync/${connectionId}`)).toBe('CANCELLED');
     const asked = requestsOf(account.name).length;
@@ -311,10 +299,7 @@ describe('while a connection awaits reauthorisation', () => {
   });
 
   it('a terminated reauthorizeConnection is started again by the key that comes', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId, account } = await syncThatWaits();
     await untilKeyIsAwaited(connectionId);
     await harness.temporal.workflow.getHandle(`reauthorize/${connectionId}`).terminate('by mistake');
     await harness.sync.reauthorized(connectionId, account.reconnect());
@@ -381,10 +366,7 @@ describe('while a connection awaits reauthorisation', () => {
   });
 
   it('removing the connection ends everything of it', async () => {
-    const { connectionId, account } = await harness.connect({ records: { items: 250 }, ...ONE_AT_A_TIME });
-    account.fault({ resource: 'items', page: 2, answer: 'revoke' });
-    await harness.sync.startSync(connectionId, { resources: ['items'] });
-    await awaiting(connectionId);
+    const { connectionId } = await syncThatWaits();
     await harness.sync.removeConnection(connectionId);
     expect(await closed(`sync/${connectionId}`)).toBe('TERMINATED');
     expect(await closed(`reauthorize/${connectionId}`)).toBe('TERMINATED');

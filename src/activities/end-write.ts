@@ -1,6 +1,4 @@
 /** How a write ends: in the store first, then for whoever waits for it. */
-import type { Client } from '@temporalio/client';
-import type { SignalDefinition } from '@temporalio/common';
 import type { WriteAnswer } from '../maesn/envelope.js';
 import { writeRow } from '../spec/writes.js';
 import type { Write, WriteOf } from '../store/index.js';
@@ -14,7 +12,7 @@ import {
 import type { WriteRecordResult, WriteStep } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { writeNotFound } from './failure.js';
-import { isGone } from './join-reauthorization.js';
+import { signalUnlessGone } from './signal-workflow.js';
 import { createTell } from './tell-application.js';
 import { toRecord } from './write-body.js';
 
@@ -98,17 +96,6 @@ export function createWriteEnd(dependencies: ActivityDependencies) {
       if (before?.state === 'undecided') await signalUnlessGone(temporal, writeRecordId(write), writeChangedSignal);
     },
   };
-}
-
-/** `false`: there is no such Workflow (any more). */
-async function signalUnlessGone(temporal: Client, workflowId: string, signal: SignalDefinition): Promise<boolean> {
-  try {
-    await temporal.workflow.getHandle(workflowId).signal(signal);
-    return true;
-  } catch (error) {
-    if (isGone(error)) return false;
-    throw error;
-  }
 }
 
 export function createEndWrite(dependencies: ActivityDependencies) {

@@ -1,6 +1,5 @@
 /** The side of the Workflow that met a 401: enter among those that wait, and leave again. */
 import { activityInfo } from '@temporalio/activity';
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { joinedSignal, reauthorizeConnectionStart } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { connectionNotFound } from './failure.js';
@@ -47,11 +46,6 @@ export function createLeaveReauthorization({ store }: ActivityDependencies) {
   return async function leaveReauthorization({ connectionId }: LeaveReauthorizationInput): Promise<void> {
     await store.reauthorizations.leave(connectionId, workflowExecution().workflowId);
   };
-}
-
-/** Whether a Workflow that should be signalled is not there (any more). */
-export function isGone(error: unknown): boolean {
-  return error instanceof WorkflowNotFoundError;
 }
 
 function workflowExecution(): { readonly workflowId: string } {

@@ -6,7 +6,7 @@ import { retryNowSignal } from '../workflows/messages.js';
 import type { RetrySomeInput, RetrySomeResult } from '../workflows/messages.js';
 import { MAESN_CONNECTION, retryingOf } from '../workflows/search-attributes.js';
 import type { ActivityDependencies } from './dependencies.js';
-import { isGone } from './join-reauthorization.js';
+import { signalUnlessGone } from './signal-workflow.js';
 
 /** At most 20 a second, however many there are: Temporal, the Workers and the store have others to serve. */
 const LEAST_APART_MS = 50;
@@ -26,7 +26,7 @@ export function createRetrySome({ store, temporal }: ActivityDependencies) {
     const waiting = (await listRetrying(temporal, targetSystem)).filter(({ workflowId }) => workflowId > (after ?? ''));
     let left = waiting.length;
     for (const { workflowId, connectionId } of waiting) {
-      await tell(workflowId);
+      await signalUnlessGone(temporal, workflowId, retryNowSignal);
       await store.journal.add({
         connectionId,
         actor: by,
@@ -45,15 +45,6 @@ export function createRetrySome({ store, temporal }: ActivityDependencies) {
     }
     return { after, told, left: 0, nextInMs: 0 };
   };
-
-  async function tell(workflowId: string): Promise<void> {
-    try {
-      await temporal.workflow.getHandle(workflowId).signal(retryNowSignal);
-    } catch (error) {
-      // It has ended meanwhile.
-      if (!isGone(error)) throw error;
-    }
-  }
 }
 
 async function listRetrying(temporal: Client, targetSystem: string) {

@@ -7,7 +7,7 @@ import type { TriedBefore } from '../workflows/messages.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { isMaesnError } from './failure.js';
 import { ITSELF } from './holds.js';
-import { isGone } from './join-reauthorization.js';
+import { signalUnlessGone } from './signal-workflow.js';
 import { openConnection } from './open-connection.js';
 import { createProbe } from './probe.js';
 import { createTell } from './tell-application.js';
@@ -164,13 +164,10 @@ export function createSettleReauthorization(dependencies: ActivityDependencies) 
     for (const workflowId of waiting) {
       heartbeat();
       try {
-        // By id alone, without run: a Workflow that has continued as new meanwhile gets it too.
-        await temporal.workflow.getHandle(workflowId).signal(reauthorizationSettledSignal, { outcome });
+        await signalUnlessGone(temporal, workflowId, reauthorizationSettledSignal, { outcome });
       } catch (error) {
-        if (!isGone(error)) {
-          failures.push(error);
-          continue;
-        }
+        failures.push(error);
+        continue;
       }
       await store.reauthorizations.leave(connectionId, workflowId, round);
     }

@@ -16,7 +16,7 @@ import type { Attempt } from './attempt.js';
 import type { ActivityDependencies } from './dependencies.js';
 import { TurnIsFar, isMaesnError } from './failure.js';
 import type { OfConnection } from './holds.js';
-import { isGone } from './join-reauthorization.js';
+import { isGone } from './signal-workflow.js';
 import { companyQuery, openConnection, requireAuthorization, triedVersion } from './open-connection.js';
 import type { AuthorizedConnection } from './open-connection.js';
 import { createSender } from './send.js';

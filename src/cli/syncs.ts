@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand } from 'citty';
 import type { z } from 'zod';
 import type { syncStatus } from '../backend/schemas.js';
+import { pagesInAll } from '../spec/resource-report.js';
 import { keysOf } from '../spec/table.js';
 import { API_ARGS, createApi } from './api.js';
 import type { Api } from './api.js';
@@ -116,7 +117,7 @@ function printStatus(one: Status): void {
     return [
       name,
       report?.status ?? '',
-      pagesOf(report?.pages ?? 0, report?.totalPages),
+      [report?.pages ?? 0, pagesInAll(report ?? {})].filter((pages) => pages !== undefined).join(' of '),
       String(report?.records ?? 0),
       freshness[name]?.asOf ?? '',
       notOffered[name] === undefined
@@ -126,11 +127,6 @@ function printStatus(one: Status): void {
   });
   if (rows.length > 0) printTable(['resource', 'status', 'pages', 'records', 'as of', 'failure'], rows);
   if (temporalUi !== undefined) say(temporalUi);
-}
-
-/** Maesn counts no page where there is nothing, and one was read to know that. */
-function pagesOf(read: number, total: number | undefined): string {
-  return total === undefined || total < read ? String(read) : `${read} of ${total}`;
 }
 
 export function printStatuses(statuses: readonly Status[], json: boolean): void {

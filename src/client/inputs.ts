@@ -1,6 +1,7 @@
 /** What callers may say, checked the same way whether it comes through the library, the HTTP API or a command. */
 import { z } from 'zod';
 import { MAXIMUM_EVERY_MS } from '../spec/cadence.js';
+import { hasFourDigitYear } from '../spec/dates.js';
 import { RESOURCE_NAMES } from '../spec/resources.js';
 
 /** Your own id of a customer's system: it becomes part of Workflow ids, so it holds nothing that is secret. */
@@ -34,10 +35,7 @@ const text = (max: number) =>
 const YEARS = 'must be in the years 1 to 9999';
 
 /** Wherever it is said: what counts is its year in UTC. */
-export const moment = z
-  .date()
-  .min(new Date('0001-01-01T00:00:00.000Z'), YEARS)
-  .max(new Date('9999-12-31T23:59:59.999Z'), YEARS);
+export const moment = z.date().refine(hasFourDigitYear, YEARS);
 
 export const addConnectionInput = z.strictObject({
   connectionId,

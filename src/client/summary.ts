@@ -1,6 +1,7 @@
 /** What a sync does or waits for, in a sentence; said alike by the page, the commands and the HTTP API. */
 import prettyMs from 'pretty-ms';
 import { errorRule, isFailureType } from '../spec/error-guide.js';
+import { pagesInAll } from '../spec/resource-report.js';
 import { RATE_LIMIT_SPENT } from '../spec/retry.js';
 import type { SyncStatus } from './status.js';
 
@@ -59,9 +60,10 @@ function goesOnAt(resource: string | undefined): string | undefined {
 
 function syncingSentence({ resource, resources }: Summarized): string {
   if (resource === undefined) return 'Syncing.';
-  const { pages = 0, totalPages } = resources[resource] ?? {};
-  const of = totalPages === undefined || totalPages < pages ? '' : ` of ${totalPages}`;
-  return `Syncing ${resource}, page ${pages}${of}.`;
+  const report = resources[resource];
+  const inAll = pagesInAll(report ?? {});
+  const of = inAll === undefined ? '' : ` of ${inAll}`;
+  return `Syncing ${resource}, page ${report?.pages ?? 0}${of}.`;
 }
 
 /** "429 from xero, third time in a row, at invoices page 12; next attempt in 3 minutes 12 seconds." */

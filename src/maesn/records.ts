@@ -1,6 +1,7 @@
 /** From what Maesn lists to what the store keeps: a key, a modified date, a hash, and what is wrong with it. */
 import { hash as digest } from 'node:crypto';
 import { z } from 'zod';
+import { hasFourDigitYear } from '../spec/dates.js';
 import { resourceRow } from '../spec/resources.js';
 import { isIsoText, isObject, typeProblems } from './columns.js';
 import type { Listed } from './listed-texts.js';
@@ -38,8 +39,7 @@ function toDate(isoText: string): Date {
 function toModifiedAt(value: unknown): Date | null {
   if (!isIsoText(value)) return null;
   const date = toDate(value);
-  const year = date.getUTCFullYear();
-  return year >= 1 && year <= 9_999 ? date : null;
+  return hasFourDigitYear(date) ? date : null;
 }
 
 /**

@@ -10,6 +10,14 @@ export const NOTHING_YET: ResourceReport = {
   reauthorizations: 0,
 };
 
+/** Of how many pages; `undefined`: nobody knows, or it is a look for changes that has found nothing, and read one page of none. */
+export function pagesInAll({
+  pages = 0,
+  totalPages,
+}: Partial<Pick<ResourceReport, 'pages' | 'totalPages'>>): number | undefined {
+  return totalPages === undefined || totalPages < pages ? undefined : totalPages;
+}
+
 export function reportPulled(before: ResourceReport, result: PullResourceResult): ResourceReport {
   const { done, held: _held, task: _task, ...counts } = result;
   const retries = before.retries + result.retries;

@@ -1,6 +1,7 @@
 /** The resources of a connection: how far, how fresh, whether they are offered, and what Maesn warned of. */
 import { html } from 'hono/html';
 import type { ResourceStatus, SyncStatus } from '../../client.js';
+import { pagesInAll } from '../../spec/resource-report.js';
 import { keysOf } from '../../spec/table.js';
 import type { Resource } from '../../spec/resources.js';
 import { showAge, showMoment } from './layout.js';
@@ -43,17 +44,17 @@ export function showResources(status: SyncStatus, now: Date): Markup | '' {
 function showResource(sync: SyncStatus, name: Resource, reports: SyncStatus['resources'], now: Date): Markup {
   const { connectionId } = sync.connection;
   const report = reports[name];
-  const { pages = 0, totalPages, records = 0, flagged = 0, retries = 0 } = report ?? {};
+  const { pages = 0, records = 0, flagged = 0, retries = 0 } = report ?? {};
+  const inAll = pagesInAll(report ?? {});
   // Where nothing is reported, nobody knows what the sync has in it.
   const status = report?.status ?? (keysOf(reports).length === 0 ? '' : 'not part of this sync');
   const isAsked = report !== undefined && report.status !== 'waiting' && report.status !== 'unsupported';
   const asOf = sync.freshness[name]?.asOf;
-  // A look for changes that finds none has read one page of none.
   const progress =
-    totalPages === undefined || totalPages < pages
+    inAll === undefined
       ? html`${pages}`
-      : html`<progress value="${pages}" max="${Math.max(1, totalPages)}" aria-label="${name}"></progress> ${pages} of
-          ${totalPages}`;
+      : html`<progress value="${pages}" max="${Math.max(1, inAll)}" aria-label="${name}"></progress> ${pages} of
+          ${inAll}`;
   return html`
     <tr id="resource-${name}">
       <th scope="row"><a href="/ui/connections/${connectionId}/records/${name}">${name}</a></th>
